@@ -61,11 +61,7 @@ class ClassesQuery(QueryModel):
 @router.get(
     "/browse/{kind}",
     **documented(
-        operation="browse",
-        summary="A list of headings around a term",
-        revalidates=True,
-        model=models.Headings,
-        errors=(400, 404, 429, 503, 504),
+        "A list of headings around a term", revalidates=True, model=models.Headings, errors=(400, 404, 429, 503, 504)
     ),
 )
 async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
@@ -76,15 +72,9 @@ async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Que
 
 @router.get(
     "/classes",
-    **documented(
-        operation="list_classes",
-        summary="Classes of the tree",
-        revalidates=True,
-        model=models.Classes,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("Classes of the tree", revalidates=True, model=models.Classes, errors=(400, 404, 429, 503, 504)),
 )
-async def classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
+async def list_classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
     """List the main classes or the subclasses of a class, each with the library's caption and its number of records."""
     reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
     return respond(request, to_model(models.Classes, reply).to_json(), JSON)

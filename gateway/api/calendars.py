@@ -43,11 +43,8 @@ class HolidaysQuery(QueryModel):
     year: Annotated[int, WholeNumber(2000, 2100)] = Field(description="Year.", examples=[2026])
 
 
-@router.get(
-    "/calendars/{branch}",
-    **documented(operation="get_calendar", summary="Calendar of a branch", model=models.Calendar, errors=ERRORS),
-)
-async def get(
+@router.get("/calendars/{branch}", **documented("Calendar of a branch", model=models.Calendar, errors=ERRORS))
+async def get_calendar(
     request: Request, branch: BranchCode, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
     """Return the calendar of a branch. Before the first one is saved, the version is 0 and every day is open."""
@@ -58,15 +55,14 @@ async def get(
 @router.put(
     "/calendars/{branch}",
     **documented(
-        operation="put_calendar",
-        summary="Replace the calendar of a branch",
+        "Replace the calendar of a branch",
         model=models.SavedCalendar,
         errors=ERRORS,
         method="/rangkiang.circulation.v1.Circulation/PutCalendar",
     ),
 )
 @accept_bodies(LONGEST_BODY_BYTES)
-async def put(
+async def put_calendar(
     request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
 ) -> Response:
     """Validate and save a whole calendar, and move due dates off closed days.
@@ -82,13 +78,14 @@ async def put(
 @router.get(
     "/holidays",
     **documented(
-        operation="propose_holidays",
-        summary="Indonesian public holidays and joint leave days of a year",
+        "Indonesian public holidays and joint leave days of a year",
         model=models.Holidays,
         errors=(400, 401, 403, 429, 503, 504),
     ),
 )
-async def holidays(request: Request, query: Annotated[HolidaysQuery, Query()], circulation: Circulation) -> Response:
+async def propose_holidays(
+    request: Request, query: Annotated[HolidaysQuery, Query()], circulation: Circulation
+) -> Response:
     """List days that a manager can confirm in a calendar. Lunar dates without a government decree are estimates."""
     reply = await call(request, circulation.ProposeHolidays, wire.ProposeHolidaysRequest(year=query.year))
     return private(to_model(models.Holidays, reply))

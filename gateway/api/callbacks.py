@@ -45,8 +45,7 @@ class Received(ResponseModel):
     "/callbacks/whatsapp",
     response_class=PlainTextResponse,
     **documented(
-        operation="verify_whatsapp",
-        summary="Verify the callback address for WhatsApp",
+        "Verify the callback address for WhatsApp",
         content={"text/plain": {"example": "1158201444"}},
         errors=(400, 403, 429, 503, 504),
     ),
@@ -64,8 +63,7 @@ async def verify_whatsapp(
     "/callbacks/whatsapp",
     response_model=Received,
     **documented(
-        operation="receive_whatsapp",
-        summary="Receive a callback of WhatsApp",
+        "Receive a callback of WhatsApp",
         example={"statuses": 1, "messages": 0},
         errors=(400, 403, 413, 429, 503, 504),
         method=f"{SERVICE}/ReceiveWhatsApp",

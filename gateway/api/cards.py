@@ -55,15 +55,14 @@ _NO_ITEM = ("card_revoked", "empty", "url")
 @router.post(
     "/members/{member_id}/cards",
     **documented(
-        operation="issue_card",
-        summary="Replace a card or add a number",
+        "Replace a card or add a number",
         model=models.ChangedCard,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/IssueCard",
         status=201,
     ),
 )
-async def issue(request: Request, member_id: MemberId, body: models.CardAct, members: Members) -> Response:
+async def issue_card(request: Request, member_id: MemberId, body: models.CardAct, members: Members) -> Response:
     """Replace a card, or add a number of another system. A scan still recognises the number of a lost card."""
     reply = await call(request, members.IssueCard, to_message(wire.IssueCardRequest, body, id=member_id))
     return private(to_model(models.ChangedCard, reply), status=201, version=reply.version)
@@ -72,14 +71,13 @@ async def issue(request: Request, member_id: MemberId, body: models.CardAct, mem
 @router.delete(
     "/members/{member_id}/cards/{card_id}",
     **documented(
-        operation="remove_card",
-        summary="Remove a number of another system",
+        "Remove a number of another system",
         model=models.RemovedCard,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/EndCard",
     ),
 )
-async def remove(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
+async def remove_card(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
     """Remove a number of another system. The number of the current card cannot be removed, only replaced."""
     reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
     return private(to_model(models.RemovedCard, reply), version=reply.version)
@@ -89,8 +87,7 @@ async def remove(request: Request, member_id: MemberId, card_id: CardId, members
     "/members/{member_id}/card.pdf",
     response_class=Response,
     **documented(
-        operation="print_card",
-        summary="Cards as PDF",
+        "Cards as PDF",
         content={"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}},
         errors=(*ERRORS, 404),
     ),
@@ -108,15 +105,14 @@ async def print_card(
 @router.post(
     "/members/{member_id}/slips",
     **documented(
-        operation="make_slip",
-        summary="Make a password code",
+        "Make a password code",
         model=models.SlipCode,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/MakeSlip",
         status=201,
     ),
 )
-async def make_password_code(
+async def make_slip(
     request: Request,
     member_id: MemberId,
     members: Members,
@@ -137,11 +133,9 @@ async def make_password_code(
 @router.post(
     "/slips",
     status_code=204,
-    **documented(
-        operation="use_slip", summary="Set a password with a password code", errors=(400, 401, 403, 409, 429, 503, 504)
-    ),
+    **documented("Set a password with a password code", errors=(400, 401, 403, 409, 429, 503, 504)),
 )
-async def use_password_code(request: Request, body: models.SlipBody, members: Members) -> Response:
+async def use_slip(request: Request, body: models.SlipBody, members: Members) -> Response:
     """Set a password with a password code, and end other sessions of the member.
 
     The response to an unknown card number is the same as that to a wrong code.
@@ -155,8 +149,7 @@ async def use_password_code(request: Request, body: models.SlipBody, members: Me
 @router.post(
     "/scans",
     **documented(
-        operation="scan",
-        summary="Identify a scanned code",
+        "Identify a scanned code",
         model=Scanned,
         example={**example_of(Scanned), "member": example_of(models.ListedMember)},
         errors=ERRORS,

@@ -23,11 +23,10 @@ _SERVICE = "/rangkiang.notifications.v1.Notifications"
 ChannelName = Annotated[str, Path(description="Name of a channel.", pattern=r"^[a-z0-9-]{1,16}$", examples=["smtp"])]
 
 
-@router.get(
-    "/notices/sending-rules",
-    **documented(operation="get_sending_rules", summary="Hours for digests", model=models.SendingRules, errors=ERRORS),
-)
-async def get_rules(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
+@router.get("/notices/sending-rules", **documented("Hours for digests", model=models.SendingRules, errors=ERRORS))
+async def get_sending_rules(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
     """Return the institution's hours for digests. They never overlap the quiet hours, 20:00–07:00."""
     reply = await call(request, notifications.GetSendingRules, wire.GetSendingRulesRequest())
     return private(to_model(models.SendingRules, reply.rules), version=reply.rules.version)
@@ -36,14 +35,13 @@ async def get_rules(request: Request, query: Annotated[QueryModel, Query()], not
 @router.put(
     "/notices/sending-rules",
     **documented(
-        operation="put_sending_rules",
-        summary="Change the hours for digests",
+        "Change the hours for digests",
         model=models.SendingRules,
         errors=(*ERRORS, 409, 412, 422, 428),
         method=f"{_SERVICE}/PutSendingRules",
     ),
 )
-async def put_rules(
+async def put_sending_rules(
     request: Request, body: models.RulesBody, version: Version, notifications: Notifications
 ) -> Response:
     """Replace the institution's hours for digests. If-Match of the first change names version 0."""
@@ -52,10 +50,7 @@ async def put_rules(
     return private(to_model(models.SendingRules, reply.rules), version=reply.rules.version)
 
 
-@router.get(
-    "/channels",
-    **documented(operation="list_channels", summary="Health of channels", model=models.Channels, errors=ERRORS),
-)
+@router.get("/channels", **documented("Health of channels", model=models.Channels, errors=ERRORS))
 async def list_channels(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
@@ -65,12 +60,9 @@ async def list_channels(
 
 
 @router.get(
-    "/channels/{channel}/status",
-    **documented(
-        operation="get_channel_status", summary="Health of a channel", model=models.ChannelStatus, errors=(*ERRORS, 404)
-    ),
+    "/channels/{channel}/status", **documented("Health of a channel", model=models.ChannelStatus, errors=(*ERRORS, 404))
 )
-async def get_channel(
+async def get_channel_status(
     request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
     """Return the state of a channel, its waiting messages, and the institution's counts of the last 30 days."""

@@ -37,12 +37,7 @@ def _or_ok(arguments: dict[str, Any], model: type[ResponseModel], description: s
     "/check-outs",
     **_or_ok(
         documented(
-            operation="check_out",
-            summary="Lend an item",
-            model=models.CheckedOut,
-            errors=ACT_ERRORS,
-            method=f"{SERVICE}/CheckOut",
-            status=201,
+            "Lend an item", model=models.CheckedOut, errors=ACT_ERRORS, method=f"{SERVICE}/CheckOut", status=201
         ),
         models.CheckedOut,
         "A dry run, or a scan that was repeated within 60 seconds.",
@@ -59,14 +54,7 @@ async def check_out(request: Request, body: CheckOutBody, circulation: Circulati
 
 
 @router.post(
-    "/check-ins",
-    **documented(
-        operation="check_in",
-        summary="Return an item",
-        model=models.CheckedIn,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/CheckIn",
-    ),
+    "/check-ins", **documented("Return an item", model=models.CheckedIn, errors=ACT_ERRORS, method=f"{SERVICE}/CheckIn")
 )
 async def check_in(request: Request, body: models.ItemBody, circulation: Circulation) -> Response:
     """End the loan or the transit of an item. An item of another branch then goes into transit to that branch."""
@@ -78,8 +66,7 @@ async def check_in(request: Request, body: models.ItemBody, circulation: Circula
     "/in-library-uses",
     **_or_ok(
         documented(
-            operation="use_in_library",
-            summary="Count an in-library use",
+            "Count an in-library use",
             model=models.UsedInLibrary,
             errors=ACT_ERRORS,
             method=f"{SERVICE}/UseInLibrary",

@@ -34,12 +34,7 @@ class ConversationsQuery(QueryModel):
 
 @router.get(
     "/conversations",
-    **documented(
-        operation="list_conversations",
-        summary="Conversations with people who wrote to the library",
-        model=models.Conversations,
-        errors=_READ_ERRORS,
-    ),
+    **documented("Conversations with people who wrote to the library", model=models.Conversations, errors=_READ_ERRORS),
 )
 async def list_conversations(
     request: Request, query: Annotated[ConversationsQuery, Query()], notifications: Notifications
@@ -52,12 +47,7 @@ async def list_conversations(
 
 @router.get(
     "/conversations/{conversation_id}",
-    **documented(
-        operation="get_conversation",
-        summary="A conversation with its last messages",
-        model=models.Conversation,
-        errors=(*_READ_ERRORS, 404),
-    ),
+    **documented("A conversation with its last messages", model=models.Conversation, errors=(*_READ_ERRORS, 404)),
 )
 async def get_conversation(
     request: Request,
@@ -73,8 +63,7 @@ async def get_conversation(
 @router.post(
     "/conversations/{conversation_id}/take",
     **documented(
-        operation="take_conversation",
-        summary="Take a conversation over",
+        "Take a conversation over",
         model=models.ConversationState,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/TakeConversation",
@@ -91,8 +80,7 @@ async def take_conversation(
 @router.post(
     "/conversations/{conversation_id}/replies",
     **documented(
-        operation="reply_conversation",
-        summary="Answer a conversation",
+        "Answer a conversation",
         model=models.ConversationState,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/ReplyConversation",
@@ -110,8 +98,7 @@ async def reply_conversation(
 @router.post(
     "/conversations/{conversation_id}/close",
     **documented(
-        operation="close_conversation",
-        summary="Close a conversation",
+        "Close a conversation",
         model=models.ConversationState,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/CloseConversation",

@@ -36,14 +36,9 @@ _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, 
 
 @router.get(
     "/account/data-requests",
-    **documented(
-        operation="list_own_data_requests",
-        summary="The caller's data requests",
-        model=models.DataRequests,
-        errors=(*ERRORS, 404),
-    ),
+    **documented("The caller's data requests", model=models.DataRequests, errors=(*ERRORS, 404)),
 )
-async def list_own(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_own_data_requests(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the caller's requests with their answers, the open ones first."""
     reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
     return private(to_model(models.DataRequests, reply, has_more=False))
@@ -52,15 +47,14 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], memb
 @router.post(
     "/account/data-requests",
     **documented(
-        operation="add_own_data_request",
-        summary="Ask about the caller's own data",
+        "Ask about the caller's own data",
         model=models.NewRequest,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/AddOwnDataRequest",
         status=201,
     ),
 )
-async def add_own(request: Request, body: models.OwnRequestBody, members: Members) -> Response:
+async def add_own_data_request(request: Request, body: models.OwnRequestBody, members: Members) -> Response:
     """Ask for access, correction or erasure. The library must answer within 72 hours."""
     reply = await call(request, members.AddOwnDataRequest, to_message(wire.AddOwnDataRequestRequest, body))
     return private(to_model(models.NewRequest, reply), status=201)
@@ -69,9 +63,9 @@ async def add_own(request: Request, body: models.OwnRequestBody, members: Member
 @router.get(
     "/account/data",
     response_model=dict[str, Any],
-    **documented(operation="get_own_data", summary="Copy of the caller's data", example=_COPY, errors=(*ERRORS, 404)),
+    **documented("Copy of the caller's data", example=_COPY, errors=(*ERRORS, 404)),
 )
-async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
+async def get_own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
     """Return the caller's data in the members service, and the open loans.
 
     The copy does not contain notices, devices or conversations.
@@ -79,13 +73,8 @@ async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> R
     return as_file(await own_copy(request))
 
 
-@router.get(
-    "/data-requests",
-    **documented(
-        operation="list_data_requests", summary="Data requests", model=models.DataRequests, errors=(*ERRORS, 404)
-    ),
-)
-async def list_(request: Request, query: Annotated[RequestsQuery, Query()], members: Members) -> Response:
+@router.get("/data-requests", **documented("Data requests", model=models.DataRequests, errors=(*ERRORS, 404)))
+async def list_data_requests(request: Request, query: Annotated[RequestsQuery, Query()], members: Members) -> Response:
     """List the open requests of the institution, the first due first; or all requests of one member."""
     reply = await call(request, members.ListDataRequests, wire.ListDataRequestsRequest(id=query.member))
     return private(to_model(models.DataRequests, reply))
@@ -94,15 +83,16 @@ async def list_(request: Request, query: Annotated[RequestsQuery, Query()], memb
 @router.post(
     "/members/{member_id}/data-requests",
     **documented(
-        operation="add_data_request",
-        summary="Record a data request",
+        "Record a data request",
         model=models.NewRequest,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/AddDataRequest",
         status=201,
     ),
 )
-async def add(request: Request, member_id: MemberId, body: models.RequestBody, members: Members) -> Response:
+async def add_data_request(
+    request: Request, member_id: MemberId, body: models.RequestBody, members: Members
+) -> Response:
     """Record a request of a member. The 72 hours begin now, so record the request when it is received."""
     message = to_message(wire.AddDataRequestRequest, body, id=member_id)
     return private(to_model(models.NewRequest, await call(request, members.AddDataRequest, message)), status=201)
@@ -111,14 +101,15 @@ async def add(request: Request, member_id: MemberId, body: models.RequestBody, m
 @router.post(
     "/data-requests/{request_id}/answer",
     **documented(
-        operation="answer_data_request",
-        summary="Answer a data request",
+        "Answer a data request",
         model=models.Answered,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/AnswerDataRequest",
     ),
 )
-async def answer(request: Request, request_id: RequestId, body: models.AnswerBody, members: Members) -> Response:
+async def answer_data_request(
+    request: Request, request_id: RequestId, body: models.AnswerBody, members: Members
+) -> Response:
     """Answer a request with done or refused, and a text for the member.
 
     The erasure of a member also answers the member's open requests.
@@ -131,9 +122,9 @@ async def answer(request: Request, request_id: RequestId, body: models.AnswerBod
 @router.get(
     "/members/{member_id}/data",
     response_model=dict[str, Any],
-    **documented(operation="get_member_data", summary="Copy of a member's data", example=_COPY, errors=(*ERRORS, 404)),
+    **documented("Copy of a member's data", example=_COPY, errors=(*ERRORS, 404)),
 )
-async def data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
+async def get_member_data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
     """Return the member's data in the members service, and the loan history.
 
     The copy does not contain notices, devices or conversations.

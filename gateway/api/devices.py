@@ -52,13 +52,7 @@ class NewDevice(Body):
 
 
 @router.get(
-    "/account/devices",
-    **documented(
-        operation="list_own_devices",
-        summary="Browsers that show the caller's notices",
-        model=models.Devices,
-        errors=ERRORS,
-    ),
+    "/account/devices", **documented("Browsers that show the caller's notices", model=models.Devices, errors=ERRORS)
 )
 async def list_own_devices(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
@@ -71,8 +65,7 @@ async def list_own_devices(
 @router.post(
     "/account/devices",
     **documented(
-        operation="add_own_device",
-        summary="Show the caller's notices in a browser",
+        "Show the caller's notices in a browser",
         model=models.DeviceReference,
         status=201,
         errors=_CHANGE_ERRORS,
@@ -91,8 +84,7 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
 @router.delete(
     "/account/devices/{device_id}",
     **documented(
-        operation="remove_own_device",
-        summary="Stop notices in a browser",
+        "Stop notices in a browser",
         model=models.DeviceReference,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/RemoveOwnDevice",

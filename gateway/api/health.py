@@ -28,7 +28,7 @@ class Health(ResponseModel):
 @router.get(
     "/health/live",
     response_model=Health,
-    **documented(operation="live", summary="This process responds", example={"status": "live"}, errors=(400,)),
+    **documented("This process responds", example={"status": "live"}, errors=(400,)),
 )
 async def live(query: Annotated[QueryModel, Query()]) -> Response:
     """Return 200 while this process runs. The services are not checked."""
@@ -38,7 +38,7 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
 @router.get(
     "/health/ready",
     response_model=Health,
-    **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
+    **documented("Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
 async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
     """Return 200 when a replica of the catalogue is ready and this process is not stopping.

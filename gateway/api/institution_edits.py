@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import to_message
 from gateway.api.institution_models import (
     BRANCH_EXAMPLE,
     FILE_EXAMPLE,
@@ -35,20 +36,18 @@ _SERVICE = "/rangkiang.catalog.v1.Catalog"
 _ERRORS = (400, 401, 403, 404, 409, 429, 503, 504)
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
 LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
-_CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE_EXAMPLE])]
 
 
-def _documented(operation: str, summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
+def _documented(summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
     """Return arguments of a router's decorator.
 
     kinds  image subtypes that the body may have, separated by spaces; "" for a JSON body
     """
     arguments = documented(
-        operation=operation,
-        summary=summary,
+        summary,
         example=example,
         errors=(*_ERRORS, 413) if kinds else _ERRORS,
         method=f"{_SERVICE}/{method}",
@@ -62,7 +61,7 @@ def _documented(operation: str, summary: str, example: Any, method: str, kinds: 
 @router.patch(
     "/institutions/{institution}",
     response_model=Institution,
-    **_documented("edit_institution", "Change an institution", INSTITUTION_EXAMPLE | {"version": 2}, "EditInstitution"),
+    **_documented("Change an institution", INSTITUTION_EXAMPLE | {"version": 2}, "EditInstitution"),
 )
 async def edit_institution(
     request: Request, institution: InstitutionCode, body: InstitutionBody, catalog: Catalog, version: Version
@@ -71,7 +70,7 @@ async def edit_institution(
     message = wire.EditInstitutionRequest(
         code=institution,
         version=version,
-        values=wire.Institution(**_values(body)),
+        values=to_message(wire.Institution, body),
         fields=sorted(body.model_fields_set),
     )
     reply = await call(request, catalog.EditInstitution, message)
@@ -81,7 +80,7 @@ async def edit_institution(
 @router.patch(
     "/branches/{institution}/{code}",
     response_model=Branch,
-    **_documented("edit_branch", "Change a branch", BRANCH_EXAMPLE | {"version": 2}, "EditBranch"),
+    **_documented("Change a branch", BRANCH_EXAMPLE | {"version": 2}, "EditBranch"),
 )
 async def edit_branch(
     request: Request,
@@ -96,7 +95,7 @@ async def edit_branch(
         institution=institution,
         code=code,
         version=version,
-        values=wire.Branch(**_values(body)),
+        values=to_message(wire.Branch, body),
         fields=sorted(body.model_fields_set),
     )
     reply = await call(request, catalog.EditBranch, message)
@@ -106,7 +105,7 @@ async def edit_branch(
 @router.put(
     "/institutions/{institution}/logo",
     response_model=StoredPicture,
-    **_documented("put_logo", "Store a logo", _STORED, "PutPicture", "png jpeg webp svg+xml"),
+    **_documented("Store a logo", _STORED, "PutPicture", "png jpeg webp svg+xml"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def put_logo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
@@ -117,7 +116,7 @@ async def put_logo(request: Request, institution: InstitutionCode, catalog: Cata
 @router.post(
     "/institutions/{institution}/photos",
     response_model=StoredPicture,
-    **_documented("add_photo", "Add a photo", _STORED, "PutPicture", "jpeg png webp"),
+    **_documented("Add a photo", _STORED, "PutPicture", "jpeg png webp"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def add_photo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
@@ -128,7 +127,7 @@ async def add_photo(request: Request, institution: InstitutionCode, catalog: Cat
 @router.put(
     "/branches/{institution}/{code}/photo",
     response_model=StoredPicture,
-    **_documented("put_branch_photo", "Store a branch's photo", _STORED, "PutPicture", "jpeg png webp"),
+    **_documented("Store a branch's photo", _STORED, "PutPicture", "jpeg png webp"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def put_branch_photo(
@@ -141,7 +140,7 @@ async def put_branch_photo(
 @router.delete(
     "/institutions/{institution}/pictures/{file_id}",
     response_model=Removed,
-    **_documented("remove_picture", "Remove a logo or a photo", {"version": 3}, "RemovePicture"),
+    **_documented("Remove a logo or a photo", {"version": 3}, "RemovePicture"),
 )
 async def remove_picture(
     request: Request, institution: InstitutionCode, file_id: FileId, catalog: Catalog, version: Version
@@ -153,7 +152,7 @@ async def remove_picture(
 @router.delete(
     "/branches/{institution}/{code}/pictures/{file_id}",
     response_model=Removed,
-    **_documented("remove_branch_picture", "Remove a branch's photo", {"version": 3}, "RemovePicture"),
+    **_documented("Remove a branch's photo", {"version": 3}, "RemovePicture"),
 )
 async def remove_branch_picture(
     request: Request,
@@ -183,10 +182,3 @@ async def _remove(
     message = wire.RemovePictureRequest(institution=institution, branch=branch, version=version, file=file_id)
     reply = await call(request, catalog.RemovePicture, message)
     return public(Removed(version=reply.version), version=reply.version)
-
-
-def _values(body: InstitutionBody | BranchBody) -> dict[str, Any]:
-    """Return the fields that the body has, with contact data nested as in the message."""
-    values = body.model_dump(include=body.model_fields_set)
-    contact = {name: values.pop(name) for name in _CONTACT if name in values}
-    return {**{name: value for name, value in values.items() if value is not None}, "contact": contact}

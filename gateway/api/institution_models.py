@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from chassis.models import Body, ResponseModel, example_of, to_model
+from chassis.models import ResponseModel, example_of, to_model
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import models
-from rangkiang.common.v1.models import TextBody
 
-# The service checks lengths and names the field; these limits only bound the size of its input.
-_LONGEST = 2_000
-_MOST = 100
 FILE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -71,63 +65,12 @@ class Removed(ResponseModel):
     """New version of the institution or branch, for If-Match."""
 
 
-class LinkBody(Body):
-    """A web site or social media account of the library."""
-
-    kind: str = Field(
-        description="instagram, facebook, youtube, x, tiktok or website.", max_length=40, examples=["website"]
-    )
-    url: str = Field(description="URL, https or http.", max_length=_LONGEST, examples=["https://perpustakaan.example"])
-
-
-class PositionBody(Body):
-    """A position in degrees, WGS 84."""
-
-    latitude: float = Field(description="Degrees north.", ge=-90, le=90, allow_inf_nan=False, examples=[-0.7893])
-    longitude: float = Field(description="Degrees east.", ge=-180, le=180, allow_inf_nan=False, examples=[100.6543])
-
-
-def _text(description: str, example: str) -> Any:
-    return Field(default="", description=description, max_length=_LONGEST, examples=[example])
-
-
-def _texts(description: str) -> Any:
-    return Field(default_factory=TextBody, description=description)
-
-
-class _PlaceBody(Body):
-    """The changes; an absent field does not change."""
-
-    name: TextBody = _texts("Name.")
-    kind: str = _text("Kind of library.", "public")
-    npp: str = _text("Indonesia's national library number (NPP).", "CONTOH-0001")
-    isil: str = _text("ISO 15511 identifier.", "ID-CONTOH-PKS")
-    address: str = _text("Street and number, at most 5 lines.", "Jl. Contoh No. 1")
-    kelurahan: str = _text("Kelurahan, desa or nagari, with the rest of the line.", "Kelurahan PPA, Kota Solok")
-    phone: str = _text("Phone number; Indonesian when it has no country code.", "0755 20123")
-    whatsapp: str = _text("WhatsApp number.", "0812 0000 0000")
-    email: str = _text("E-mail address.", "halo@perpustakaan.example")
-    links: list[LinkBody] = Field(
-        default_factory=list, description="Web site and social media accounts, one of each kind.", max_length=_MOST
-    )
-
-
-class InstitutionBody(_PlaceBody):
+class InstitutionBody(models.InstitutionBody):
     """Changes of an institution; an absent field does not change."""
 
-    short_name: TextBody = _texts("Short name.")
-    motto: TextBody = _texts("Motto.")
 
-
-class BranchBody(_PlaceBody):
+class BranchBody(models.BranchBody):
     """Changes of a branch; an absent field does not change."""
-
-    position: PositionBody | None = Field(None, description="Position; null removes it.")
-    photo_alt: TextBody = _texts("Text alternative of the photo.")
-    services: list[TextBody] = Field(default_factory=list, description="Services of the branch.", max_length=_MOST)
-    accessibility: list[TextBody] = Field(
-        default_factory=list, description="Facilities for readers with disabilities.", max_length=_MOST
-    )
 
 
 def institution_of(message: wire.Institution) -> Institution:

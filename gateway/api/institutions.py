@@ -46,14 +46,9 @@ class BranchesQuery(QueryModel):
 @router.get(
     "/institutions",
     response_model=Institutions,
-    **documented(
-        operation="list_institutions",
-        summary="Institutions",
-        revalidates=True,
-        example={"total": 1, "hits": [INSTITUTION_EXAMPLE]},
-    ),
+    **documented("Institutions", revalidates=True, example={"total": 1, "hits": [INSTITUTION_EXAMPLE]}),
 )
-async def institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
+async def list_institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
     """List the institutions that share this catalogue."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
     hits = [institution_of(institution) for institution in reply.institutions]
@@ -63,14 +58,9 @@ async def institutions(request: Request, query: Annotated[QueryModel, Query()], 
 @router.get(
     "/institutions/{institution}",
     response_model=Institution,
-    **documented(
-        operation="get_institution",
-        summary="An institution",
-        example=INSTITUTION_EXAMPLE,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("An institution", example=INSTITUTION_EXAMPLE, errors=(400, 404, 429, 503, 504)),
 )
-async def institution(
+async def get_institution(
     request: Request, institution: InstitutionCode, query: Annotated[QueryModel, Query()], catalog: Catalog
 ) -> Response:
     """Return the description of an institution. The ETag is its version."""
@@ -82,14 +72,10 @@ async def institution(
     "/branches",
     response_model=Branches,
     **documented(
-        operation="list_branches",
-        summary="Branches",
-        revalidates=True,
-        example={"total": 1, "hits": [BRANCH_EXAMPLE]},
-        errors=(400, 404, 429, 503, 504),
+        "Branches", revalidates=True, example={"total": 1, "hits": [BRANCH_EXAMPLE]}, errors=(400, 404, 429, 503, 504)
     ),
 )
-async def branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
+async def list_branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
     """List the branches of all institutions, or of one."""
     reply = await call(request, catalog.ListBranches, wire.ListBranchesRequest(institution=query.institution))
     hits = [branch_of(branch) for branch in reply.branches]
@@ -99,9 +85,9 @@ async def branches(request: Request, query: Annotated[BranchesQuery, Query()], c
 @router.get(
     "/branches/{institution}/{code}",
     response_model=Branch,
-    **documented(operation="get_branch", summary="A branch", example=BRANCH_EXAMPLE, errors=(400, 404, 429, 503, 504)),
+    **documented("A branch", example=BRANCH_EXAMPLE, errors=(400, 404, 429, 503, 504)),
 )
-async def branch(
+async def get_branch(
     request: Request,
     institution: InstitutionCode,
     code: BranchCode,

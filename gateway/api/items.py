@@ -44,8 +44,7 @@ class FastAddsQuery(QueryModel):
 @router.post(
     "/fast-adds",
     **documented(
-        operation="fast_add",
-        summary="Add an item at the desk",
+        "Add an item at the desk",
         model=models.EditedItem,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/FastAdd",
@@ -59,26 +58,17 @@ async def fast_add(request: Request, body: models.FastAddBody, catalog: Catalog)
     return private(added, status=201, version=item.version)
 
 
-@router.get(
-    "/items",
-    **documented(
-        operation="list_fast_adds",
-        summary="Items added at desks",
-        model=models.FastAdds,
-        errors=ERRORS,
-    ),
-)
+@router.get("/items", **documented("Items added at desks", model=models.FastAdds, errors=ERRORS))
 async def list_fast_adds(request: Request, query: Annotated[FastAddsQuery, Query()], catalog: Catalog) -> Response:
     """List items of the caller's institution that a desk added and no import has matched yet."""
     reply = await call(request, catalog.ListFastAdds, to_message(wire.ListFastAddsRequest, query))
     return private(to_model(models.FastAdds, reply))
 
 
-@router.get(
-    "/items/{item_id}",
-    **documented(operation="get_item", summary="An item", model=models.EditedItem, errors=(*ERRORS, 404)),
-)
-async def get(request: Request, item_id: ItemId, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
+@router.get("/items/{item_id}", **documented("An item", model=models.EditedItem, errors=(*ERRORS, 404)))
+async def get_item(
+    request: Request, item_id: ItemId, query: Annotated[QueryModel, Query()], catalog: Catalog
+) -> Response:
     """Return an item of the caller's institution. The ETag is its version."""
     reply = await call(request, catalog.GetItem, wire.GetItemRequest(id=item_id))
     return private(to_model(models.EditedItem, reply.item), version=reply.item.version)
@@ -87,14 +77,10 @@ async def get(request: Request, item_id: ItemId, query: Annotated[QueryModel, Qu
 @router.patch(
     "/items/{item_id}",
     **documented(
-        operation="change_item",
-        summary="Change an item",
-        model=models.EditedItem,
-        errors=(*ERRORS, 404, 409),
-        method=f"{_SERVICE}/ChangeItem",
+        "Change an item", model=models.EditedItem, errors=(*ERRORS, 404, 409), method=f"{_SERVICE}/ChangeItem"
     ),
 )
-async def change(
+async def change_item(
     request: Request, item_id: ItemId, body: models.ChangedItemBody, catalog: Catalog, version: Version
 ) -> Response:
     """Change the barcode or the status of an item. Later imports keep both."""

@@ -30,15 +30,7 @@ class PdfQuery(LettersQuery):
     paper: str = text("Paper: a4, or 58mm for a receipt printer.", longest=8, example="a4")
 
 
-@router.get(
-    "/notices/letters",
-    **documented(
-        operation="list_letters",
-        summary="The print list",
-        model=models.Letters,
-        errors=ERRORS,
-    ),
-)
+@router.get("/notices/letters", **documented("The print list", model=models.Letters, errors=ERRORS))
 async def list_letters(
     request: Request, query: Annotated[LettersQuery, Query()], notifications: Notifications
 ) -> Response:
@@ -48,9 +40,7 @@ async def list_letters(
 
 
 @router.get(
-    "/notices/letters.pdf",
-    response_class=Response,
-    **documented(operation="print_letters", summary="The print list as PDF", errors=ERRORS, content=_PDF),
+    "/notices/letters.pdf", response_class=Response, **documented("The print list as PDF", errors=ERRORS, content=_PDF)
 )
 async def print_letters(
     request: Request, query: Annotated[PdfQuery, Query()], notifications: Notifications
@@ -65,14 +55,13 @@ async def print_letters(
 @router.post(
     "/notices/letters/handed-over",
     **documented(
-        operation="hand_over_letters",
-        summary="Mark letters as handed over",
+        "Mark letters as handed over",
         model=models.HandedOver,
         errors=(*ERRORS, 409, 422),
         method=f"{_SERVICE}/HandOver",
     ),
 )
-async def hand_over(request: Request, body: models.HandOverBody, notifications: Notifications) -> Response:
+async def hand_over_letters(request: Request, body: models.HandOverBody, notifications: Notifications) -> Response:
     """Mark notices as handed over. Notices that are not on the print list do not change."""
     reply = await call(request, notifications.HandOver, to_message(print_pb2.HandOverRequest, body))
     return private(to_model(models.HandedOver, reply))

@@ -75,13 +75,7 @@ class LoanExplained(models.LoanExplained):
 
 @router.get(
     "/loans",
-    **documented(
-        operation="list_loans",
-        summary="Loans",
-        model=models.Loans,
-        content={CSV: {"schema": {"type": "string"}}},
-        errors=(*ERRORS, 404),
-    ),
+    **documented("Loans", model=models.Loans, content={CSV: {"schema": {"type": "string"}}}, errors=(*ERRORS, 404)),
 )
 async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:
     """List loans of the caller's institution, by default open ones, the first due first. CSV has all pages."""
@@ -93,14 +87,9 @@ async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], ci
 
 @router.get(
     "/loans/{loan_id}/why",
-    **documented(
-        operation="explain_loan",
-        summary="How the due date of a loan was determined",
-        model=LoanExplained,
-        errors=(*ERRORS, 404),
-    ),
+    **documented("How the due date of a loan was determined", model=LoanExplained, errors=(*ERRORS, 404)),
 )
-async def explain(
+async def explain_loan(
     request: Request, loan_id: LoanId, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
     """Return the policy row and the calendar days that determined the due date."""
@@ -110,15 +99,9 @@ async def explain(
 
 @router.post(
     "/loans/{loan_id}/renew",
-    **documented(
-        operation="renew_loan",
-        summary="Renew a loan",
-        model=models.RenewedLoan,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/RenewLoan",
-    ),
+    **documented("Renew a loan", model=models.RenewedLoan, errors=ACT_ERRORS, method=f"{SERVICE}/RenewLoan"),
 )
-async def renew(
+async def renew_loan(
     request: Request, loan_id: LoanId, circulation: Circulation, body: models.RenewBody | None = None
 ) -> Response:
     """Renew a loan, which moves its due date. A refusal lists all reasons."""
@@ -128,15 +111,9 @@ async def renew(
 
 @router.post(
     "/members/{member_id}/renew-all",
-    **documented(
-        operation="renew_all_loans",
-        summary="Renew all loans of a member",
-        model=models.Renewals,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/RenewAll",
-    ),
+    **documented("Renew all loans of a member", model=models.Renewals, errors=ACT_ERRORS, method=f"{SERVICE}/RenewAll"),
 )
-async def renew_all(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
+async def renew_all_loans(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
     """Renew every loan of a member that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewAll, wire.RenewAllRequest(member=member_id))
     return private(to_model(models.Renewals, reply, language(request)))
@@ -144,14 +121,9 @@ async def renew_all(request: Request, member_id: MemberId, circulation: Circulat
 
 @router.get(
     "/borrowers/{member_id}",
-    **documented(
-        operation="get_borrower",
-        summary="A member's loans, limit and refusals",
-        model=models.Borrower,
-        errors=(*ERRORS, 404),
-    ),
+    **documented("A member's loans, limit and refusals", model=models.Borrower, errors=(*ERRORS, 404)),
 )
-async def borrower(
+async def get_borrower(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
     """Return a borrower by member id, or by card number as scanned."""

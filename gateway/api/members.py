@@ -40,11 +40,8 @@ class Member(models.Member):
     is_blocked: bool = Field(description="True when a block is in force.", examples=[False])
 
 
-@router.get(
-    "/members",
-    **documented(operation="find_members", summary="Find members", model=models.FoundMembers, errors=ERRORS),
-)
-async def find(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
+@router.get("/members", **documented("Find members", model=models.FoundMembers, errors=ERRORS))
+async def find_members(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
     """Find members by the beginnings of words; every word must match. Moh. finds Muhammad, and titles are ignored."""
     reply = await call(request, members.SearchMembers, to_message(wire.SearchMembersRequest, query))
     return private(to_model(models.FoundMembers, reply))
@@ -53,26 +50,17 @@ async def find(request: Request, query: Annotated[MembersQuery, Query()], member
 @router.post(
     "/members/search",
     **documented(
-        operation="search_members",
-        summary="Find members by personal values",
-        model=models.FoundMembers,
-        errors=ERRORS,
-        method=f"{_SERVICE}/SearchMembers",
+        "Find members by personal values", model=models.FoundMembers, errors=ERRORS, method=f"{_SERVICE}/SearchMembers"
     ),
 )
-async def search(request: Request, body: models.SearchBody, members: Members) -> Response:
+async def search_members(request: Request, body: models.SearchBody, members: Members) -> Response:
     """Find members as GET /members does, or by a phone number, e-mail address or NIK, which must not be in a URL."""
     message = to_message(wire.SearchMembersRequest, body, by_contact=True)
     return private(to_model(models.FoundMembers, await call(request, members.SearchMembers, message)))
 
 
-@router.get(
-    "/member-categories",
-    **documented(
-        operation="list_member_categories", summary="Categories of members", model=models.Categories, errors=ERRORS
-    ),
-)
-async def categories(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+@router.get("/member-categories", **documented("Categories of members", model=models.Categories, errors=ERRORS))
+async def list_member_categories(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the categories of members of the caller's institution."""
     reply = await call(request, members.ListCategories, wire.ListCategoriesRequest())
     return private(to_model(models.Categories, reply))
@@ -81,15 +69,14 @@ async def categories(request: Request, query: Annotated[QueryModel, Query()], me
 @router.post(
     "/members",
     **documented(
-        operation="register_member",
-        summary="Register a member",
+        "Register a member",
         model=models.NewMember,
         errors=(*ERRORS, 409),
         method=f"{_SERVICE}/RegisterMember",
         status=201,
     ),
 )
-async def register(request: Request, body: models.NewMemberBody, members: Members) -> Response:
+async def register_member(request: Request, body: models.NewMemberBody, members: Members) -> Response:
     """Register a member and issue a card.
 
     After MEMBER_LIKELY_DUPLICATE, compare the members, and repeat the request with `confirmed_duplicates`.
@@ -98,11 +85,8 @@ async def register(request: Request, body: models.NewMemberBody, members: Member
     return private(to_model(models.NewMember, reply), status=201, version=reply.version)
 
 
-@router.get(
-    "/members/{member_id}",
-    **documented(operation="get_member", summary="A member", model=Member, errors=(*ERRORS, 404)),
-)
-async def get(
+@router.get("/members/{member_id}", **documented("A member", model=Member, errors=(*ERRORS, 404)))
+async def get_member(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], members: Members
 ) -> Response:
     """Return a member. Contact data needs the scope members.contact. The audit log records each request."""
@@ -112,15 +96,9 @@ async def get(
 
 @router.patch(
     "/members/{member_id}",
-    **documented(
-        operation="change_member",
-        summary="Change a member",
-        model=Member,
-        errors=(*ERRORS, 404, 409),
-        method=f"{_SERVICE}/ChangeMember",
-    ),
+    **documented("Change a member", model=Member, errors=(*ERRORS, 404, 409), method=f"{_SERVICE}/ChangeMember"),
 )
-async def change(
+async def change_member(
     request: Request, member_id: MemberId, body: models.ChangedMemberBody, members: Members, version: Version
 ) -> Response:
     """Change the fields of a member that are in the body."""

@@ -27,15 +27,12 @@ MergeId = Annotated[str, Path(description="A merge's identifier (UUID).", exampl
 @router.post(
     "/members/{member_id}/renewals",
     **documented(
-        operation="renew_membership",
-        summary="Renew a membership",
-        model=models.Renewed,
-        errors=_ERRORS,
-        method=f"{SERVICE}/RenewMembership",
-        status=201,
+        "Renew a membership", model=models.Renewed, errors=_ERRORS, method=f"{SERVICE}/RenewMembership", status=201
     ),
 )
-async def renew(request: Request, member_id: MemberId, body: models.RenewalBody, members: Members) -> Response:
+async def renew_membership(
+    request: Request, member_id: MemberId, body: models.RenewalBody, members: Members
+) -> Response:
     """Renew a membership from its current end, or from today when the end has passed."""
     message = to_message(wire.RenewMembershipRequest, body, id=member_id)
     reply = await call(request, members.RenewMembership, message)
@@ -44,16 +41,9 @@ async def renew(request: Request, member_id: MemberId, body: models.RenewalBody,
 
 @router.post(
     "/members/{member_id}/blocks",
-    **documented(
-        operation="block_member",
-        summary="Block a member",
-        model=models.Blocked,
-        errors=_ERRORS,
-        method=f"{SERVICE}/BlockMember",
-        status=201,
-    ),
+    **documented("Block a member", model=models.Blocked, errors=_ERRORS, method=f"{SERVICE}/BlockMember", status=201),
 )
-async def block(request: Request, member_id: MemberId, body: models.BlockBody, members: Members) -> Response:
+async def block_member(request: Request, member_id: MemberId, body: models.BlockBody, members: Members) -> Response:
     """Block a member until the last day of the block, or until staff end it."""
     reply = await call(request, members.BlockMember, to_message(wire.BlockMemberRequest, body, id=member_id))
     return private(to_model(models.Blocked, reply), status=201, version=reply.version)
@@ -61,13 +51,7 @@ async def block(request: Request, member_id: MemberId, body: models.BlockBody, m
 
 @router.delete(
     "/members/{member_id}/blocks/{block_id}",
-    **documented(
-        operation="end_block",
-        summary="End a block",
-        model=models.Changed,
-        errors=_ERRORS,
-        method=f"{SERVICE}/EndBlock",
-    ),
+    **documented("End a block", model=models.Changed, errors=_ERRORS, method=f"{SERVICE}/EndBlock"),
 )
 async def end_block(request: Request, member_id: MemberId, block_id: BlockId, members: Members) -> Response:
     """End a block. The audit log keeps it."""
@@ -78,15 +62,14 @@ async def end_block(request: Request, member_id: MemberId, block_id: BlockId, me
 @router.post(
     "/members/{member_id}/merge",
     **documented(
-        operation="merge_members",
-        summary="Merge two memberships of one person",
+        "Merge two memberships of one person",
         model=models.Merged,
         errors=_ERRORS,
         method=f"{SERVICE}/MergeMembers",
         status=201,
     ),
 )
-async def merge(request: Request, member_id: MemberId, body: models.MergeBody, members: Members) -> Response:
+async def merge_members(request: Request, member_id: MemberId, body: models.MergeBody, members: Members) -> Response:
     """Merge another member into the member of the path, who gets the other's numbers, blocks and documents."""
     message = to_message(wire.MergeMembersRequest, body, id=member_id)
     reply = await call(request, members.MergeMembers, message)
@@ -95,13 +78,7 @@ async def merge(request: Request, member_id: MemberId, body: models.MergeBody, m
 
 @router.delete(
     "/members/{member_id}/merge/{merge_id}",
-    **documented(
-        operation="undo_merge",
-        summary="Undo a merge",
-        model=models.Changed,
-        errors=_ERRORS,
-        method=f"{SERVICE}/UndoMerge",
-    ),
+    **documented("Undo a merge", model=models.Changed, errors=_ERRORS, method=f"{SERVICE}/UndoMerge"),
 )
 async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
     """Separate the data of the merged member again, except loans."""
@@ -111,15 +88,9 @@ async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, m
 
 @router.post(
     "/members/{member_id}/erasure",
-    **documented(
-        operation="erase_member",
-        summary="Erase a member",
-        model=models.Erased,
-        errors=_ERRORS,
-        method=f"{SERVICE}/EraseMember",
-    ),
+    **documented("Erase a member", model=models.Erased, errors=_ERRORS, method=f"{SERVICE}/EraseMember"),
 )
-async def erase(request: Request, member_id: MemberId, members: Members) -> Response:
+async def erase_member(request: Request, member_id: MemberId, members: Members) -> Response:
     """Erase a member: destroy the key of the sealed values and clear the row.
 
     Refused while a loan, a fee or a block is open, or while the member is a guardian.

@@ -46,23 +46,17 @@ class PreviewBody(models.PreviewBody):
 _ONE = "/templates/{notice_kind}/{channel}/{language}"
 
 
-@router.get(
-    "/templates",
-    **documented(
-        operation="list_templates", summary="Kinds and saved templates", model=models.Templates, errors=ERRORS
-    ),
-)
-async def list_all(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
+@router.get("/templates", **documented("Kinds and saved templates", model=models.Templates, errors=ERRORS))
+async def list_templates(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
     """List the kinds of notices with their variables, and the templates that the institution has saved."""
     reply = await call(request, notifications.ListTemplates, wire.ListTemplatesRequest())
     return private(to_model(models.Templates, reply))
 
 
-@router.get(
-    _ONE,
-    **documented(operation="get_template", summary="A template", model=models.Template, errors=ERRORS),
-)
-async def get(
+@router.get(_ONE, **documented("A template", model=models.Template, errors=ERRORS))
+async def get_template(
     request: Request,
     notice_kind: Kind,
     channel: Channel,
@@ -77,16 +71,10 @@ async def get(
 
 @router.put(
     _ONE,
-    **documented(
-        operation="put_template",
-        summary="Change a template",
-        model=models.Template,
-        errors=(*ERRORS, 409),
-        method=f"{_SERVICE}/PutTemplate",
-    ),
+    **documented("Change a template", model=models.Template, errors=(*ERRORS, 409), method=f"{_SERVICE}/PutTemplate"),
 )
 @accept_bodies(LONGEST_BODY_BYTES)
-async def put(
+async def put_template(
     request: Request,
     notice_kind: Kind,
     channel: Channel,
@@ -102,16 +90,8 @@ async def put(
     return _template((await call(request, notifications.PutTemplate, message)).template)
 
 
-@router.get(
-    f"{_ONE}/versions",
-    **documented(
-        operation="list_template_versions",
-        summary="Versions of a template",
-        model=models.TemplateVersions,
-        errors=ERRORS,
-    ),
-)
-async def versions(
+@router.get(f"{_ONE}/versions", **documented("Versions of a template", model=models.TemplateVersions, errors=ERRORS))
+async def list_template_versions(
     request: Request,
     notice_kind: Kind,
     channel: Channel,
@@ -128,14 +108,13 @@ async def versions(
 @router.put(
     f"{_ONE}/versions",
     **documented(
-        operation="restore_template",
-        summary="Restore an earlier version",
+        "Restore an earlier version",
         model=models.Template,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/RestoreTemplate",
     ),
 )
-async def restore(
+async def restore_template(
     request: Request,
     notice_kind: Kind,
     channel: Channel,
@@ -153,14 +132,10 @@ async def restore(
 @router.post(
     f"{_ONE}/test",
     **documented(
-        operation="send_notice_test",
-        summary="Send a test of a template",
-        model=models.NoticeTest,
-        errors=(*ERRORS, 409),
-        method=f"{_SERVICE}/SendTest",
+        "Send a test of a template", model=models.NoticeTest, errors=(*ERRORS, 409), method=f"{_SERVICE}/SendTest"
     ),
 )
-async def send_test(
+async def send_notice_test(
     request: Request,
     notice_kind: Kind,
     channel: Channel,
@@ -180,16 +155,10 @@ async def send_test(
 
 @router.post(
     "/notices/preview",
-    **documented(
-        operation="preview_notice",
-        summary="Preview a notice",
-        model=models.NoticePreview,
-        errors=ERRORS,
-        method=f"{_SERVICE}/PreviewNotice",
-    ),
+    **documented("Preview a notice", model=models.NoticePreview, errors=ERRORS, method=f"{_SERVICE}/PreviewNotice"),
 )
 @accept_bodies(LONGEST_BODY_BYTES)
-async def preview(request: Request, body: PreviewBody, notifications: Notifications) -> Response:
+async def preview_notice(request: Request, body: PreviewBody, notifications: Notifications) -> Response:
     """Render a notice from the template in force or from an unsaved text. Nothing is saved or sent."""
     message = to_message(wire.PreviewNoticeRequest, body, facts=body.facts)
     reply = await call(request, notifications.PreviewNotice, message)

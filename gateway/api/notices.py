@@ -46,11 +46,7 @@ class NoticesQuery(QueryModel):
 @router.get(
     "/notices",
     **documented(
-        operation="list_notices",
-        summary="Notices of the institution",
-        model=models.Notices,
-        errors=ERRORS,
-        content={CSV: {"schema": {"type": "string"}}},
+        "Notices of the institution", model=models.Notices, errors=ERRORS, content={CSV: {"schema": {"type": "string"}}}
     ),
 )
 async def list_notices(
@@ -66,12 +62,7 @@ async def list_notices(
 
 @router.get(
     "/notices/{notice_id}",
-    **documented(
-        operation="get_notice",
-        summary="A notice with its text and attempts",
-        model=models.NoticeInFull,
-        errors=(*ERRORS, 404),
-    ),
+    **documented("A notice with its text and attempts", model=models.NoticeInFull, errors=(*ERRORS, 404)),
 )
 async def get_notice(
     request: Request, notice_id: NoticeId, query: Annotated[QueryModel, Query()], notifications: Notifications
@@ -84,14 +75,13 @@ async def get_notice(
 @router.post(
     "/notice-resends",
     **documented(
-        operation="resend_unknown_notices",
-        summary="Send all unknown notices again",
+        "Send all unknown notices again",
         model=models.ResentNotices,
         errors=(*ERRORS, 409, 422),
         method=f"{_SERVICE}/ResendUnknown",
     ),
 )
-async def resend_unknown(request: Request, notifications: Notifications) -> Response:
+async def resend_unknown_notices(request: Request, notifications: Notifications) -> Response:
     """Send all notices of the last 7 days again whose state is unknown, at most 1,000."""
     reply = await call(request, notifications.ResendUnknown, wire.ResendUnknownRequest())
     return private(to_model(models.ResentNotices, reply))
@@ -100,14 +90,13 @@ async def resend_unknown(request: Request, notifications: Notifications) -> Resp
 @router.post(
     "/notices/{notice_id}/resend",
     **documented(
-        operation="resend_notice",
-        summary="Send a notice again",
+        "Send a notice again",
         model=models.ResentNotice,
         errors=(*ERRORS, 404, 409, 422),
         method=f"{_SERVICE}/ResendNotice",
     ),
 )
-async def resend(request: Request, notice_id: NoticeId, notifications: Notifications) -> Response:
+async def resend_notice(request: Request, notice_id: NoticeId, notifications: Notifications) -> Response:
     """Send a notice again in a new message. Its state must be failed, unknown, print or printed."""
     reply = await call(request, notifications.ResendNotice, wire.ResendNoticeRequest(id=notice_id))
     return private(to_model(models.ResentNotice, reply))

@@ -59,9 +59,8 @@ _HEADER_ERRORS = {"Idempotency-Key": (400, 409, 422), "If-Match": (400, 412, 428
 
 
 def documented(
-    *,
-    operation: str,
     summary: str,
+    *,
     example: Any = None,
     model: type[ResponseModel] | None = None,
     errors: tuple[int, ...] = (400, 429, 503, 504),
@@ -72,7 +71,6 @@ def documented(
 ) -> dict[str, Any]:
     """Return the arguments of a router's decorator that FastAPI cannot read from the signature.
 
-    operation    operationId; generated clients name a method after it
     example      example of the JSON response
     model        model of the JSON response; by default its example has the examples of its properties
     errors       statuses of problem documents
@@ -91,7 +89,7 @@ def documented(
     if revalidates:
         responses[304] = {"description": "The response that If-None-Match names is still current."}
     responses |= {error: _problem(error) for error in errors}
-    arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}
+    arguments: dict[str, Any] = {"summary": summary, "responses": responses}
     if model is not None:
         arguments |= {"response_model": model, "status_code": status}
     if method:
@@ -128,8 +126,12 @@ async def refuse_strangers(request: Request, handle: Callable[[Request], Awaitab
 class ApiRoute(APIRoute):
     """A route that refuses strangers if it documents 401, unless its body has the credential.
 
-    It passes all values of a query parameter to the model. FastAPI itself passes only the last value.
+    Its operationId, after which generated clients name a method, is the name of the function. It passes all values of a
+    query parameter to the model. FastAPI itself passes only the last value.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **arguments: Any) -> None:
+        super().__init__(path, endpoint, **{**arguments, "operation_id": endpoint.__name__})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

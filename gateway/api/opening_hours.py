@@ -63,15 +63,9 @@ class OpeningHours(models.OpeningHours):
 
 @router.get(
     "/branches/{institution}/{code}/hours",
-    **documented(
-        operation="list_opening_hours",
-        summary="Opening hours of a branch",
-        revalidates=True,
-        model=OpeningHours,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("Opening hours of a branch", revalidates=True, model=OpeningHours, errors=(400, 404, 429, 503, 504)),
 )
-async def opening_hours(
+async def list_opening_hours(
     request: Request,
     institution: InstitutionCode,
     code: BranchCode,

@@ -20,13 +20,8 @@ router = APIRouter(tags=["own consents"], route_class=ApiRoute)
 _ERRORS = (*ERRORS, 404)
 
 
-@router.get(
-    "/account/consents",
-    **documented(
-        operation="list_own_consents", summary="The caller's consents", model=models.OwnConsents, errors=_ERRORS
-    ),
-)
-async def list_own(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+@router.get("/account/consents", **documented("The caller's consents", model=models.OwnConsents, errors=_ERRORS))
+async def list_own_consents(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List consents and withdrawals of the caller and of the children whose guardian the caller is."""
     return await _consents(request, members)
 
@@ -34,15 +29,14 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], memb
 @router.post(
     "/account/consents",
     **documented(
-        operation="answer_own_consent",
-        summary="Give or withdraw a consent",
+        "Give or withdraw a consent",
         model=models.OwnConsents,
         errors=(*_ERRORS, 409),
         method="/rangkiang.members.v1.Members/AnswerOwnConsent",
         status=201,
     ),
 )
-async def answer(request: Request, body: models.OwnConsentBody, members: Members) -> Response:
+async def answer_own_consent(request: Request, body: models.OwnConsentBody, members: Members) -> Response:
     """Give or withdraw a consent. Earlier answers stay in the ledger. The guardian gives a child's consent."""
     await call(request, members.AnswerOwnConsent, to_message(wire.AnswerOwnConsentRequest, body))
     return await _consents(request, members, status=201)

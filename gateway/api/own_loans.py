@@ -41,16 +41,8 @@ class OwnLoans(ResponseModel):
     """The suspension in force; absent when there is none."""
 
 
-@router.get(
-    "/account/loans",
-    **documented(
-        operation="list_own_loans",
-        summary="The caller's own loans",
-        model=OwnLoans,
-        errors=ERRORS,
-    ),
-)
-async def list_own(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
+@router.get("/account/loans", **documented("The caller's own loans", model=OwnLoans, errors=ERRORS))
+async def list_own_loans(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
     """List the caller's open loans, each with the reasons against a renewal."""
     reply = await call(request, circulation.ListOwnLoans, wire.ListOwnLoansRequest())
     hits = [
@@ -66,14 +58,13 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], circ
 @router.post(
     "/account/loans/{loan_id}/renew",
     **documented(
-        operation="renew_own_loan",
-        summary="Renew one of the caller's own loans",
+        "Renew one of the caller's own loans",
         model=models.RenewedLoan,
         errors=ACT_ERRORS,
         method=f"{SERVICE}/RenewOwnLoan",
     ),
 )
-async def renew_own(request: Request, loan_id: LoanId, circulation: Circulation) -> Response:
+async def renew_own_loan(request: Request, loan_id: LoanId, circulation: Circulation) -> Response:
     """Renew a loan, which moves its due date. A refusal lists all reasons."""
     reply = await call(request, circulation.RenewOwnLoan, wire.RenewOwnLoanRequest(id=loan_id))
     return private(to_model(models.RenewedLoan, reply))
@@ -82,14 +73,13 @@ async def renew_own(request: Request, loan_id: LoanId, circulation: Circulation)
 @router.post(
     "/account/loans/renew-all",
     **documented(
-        operation="renew_own_loans",
-        summary="Renew all of the caller's own loans",
+        "Renew all of the caller's own loans",
         model=models.Renewals,
         errors=ACT_ERRORS,
         method=f"{SERVICE}/RenewOwnLoans",
     ),
 )
-async def renew_all_own(request: Request, circulation: Circulation) -> Response:
+async def renew_own_loans(request: Request, circulation: Circulation) -> Response:
     """Renew every own loan that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewOwnLoans, wire.RenewOwnLoansRequest())
     return private(to_model(models.Renewals, reply, language(request)))

@@ -45,11 +45,8 @@ class Policies(models.Policies):
     )
 
 
-@router.get(
-    "/policies",
-    **documented(operation="get_policies", summary="The lending rules", model=Policies, errors=ERRORS),
-)
-async def get(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
+@router.get("/policies", **documented("The lending rules", model=Policies, errors=ERRORS))
+async def get_policies(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
     """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
     return _policies(reply.policies)
@@ -58,15 +55,14 @@ async def get(request: Request, query: Annotated[QueryModel, Query()], circulati
 @router.put(
     "/policies",
     **documented(
-        operation="put_policies",
-        summary="Replace the lending rules",
+        "Replace the lending rules",
         model=Policies,
         errors=ERRORS,
         method="/rangkiang.circulation.v1.Circulation/PutPolicies",
     ),
 )
 @accept_bodies(LONGEST_BODY_BYTES)
-async def put(request: Request, body: PoliciesBody, circulation: Circulation, version: Version) -> Response:
+async def put_policies(request: Request, body: PoliciesBody, circulation: Circulation, version: Version) -> Response:
     """Replace all policies. A gap between rows, or an invalid value, refuses the whole request."""
     policies = to_message(wire.Policies, body, version=version)
     message = wire.PutPoliciesRequest(policies=policies, is_dry_run=body.dry_run)

@@ -36,14 +36,9 @@ def _model(preferences: wire.Preferences) -> Response:
 
 @router.get(
     "/members/{member_id}/preferences",
-    **documented(
-        operation="get_member_preferences",
-        summary="A member's notice preferences",
-        model=models.Preferences,
-        errors=(*ERRORS, 404),
-    ),
+    **documented("A member's notice preferences", model=models.Preferences, errors=(*ERRORS, 404)),
 )
-async def get_preferences(
+async def get_member_preferences(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
     """Return the notice preferences of a member, for staff."""
@@ -54,14 +49,13 @@ async def get_preferences(
 @router.put(
     "/members/{member_id}/preferences",
     **documented(
-        operation="put_member_preferences",
-        summary="Replace a member's notice preferences",
+        "Replace a member's notice preferences",
         model=models.Preferences,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/PutPreferences",
     ),
 )
-async def put_preferences(
+async def put_member_preferences(
     request: Request, member_id: MemberId, body: models.PreferencesBody, notifications: Notifications
 ) -> Response:
     """Replace the notice preferences of a member, for staff at the member's request."""
@@ -71,15 +65,11 @@ async def put_preferences(
 
 
 @router.get(
-    "/account/preferences",
-    **documented(
-        operation="get_own_preferences",
-        summary="The caller's own notice preferences",
-        model=models.Preferences,
-        errors=ERRORS,
-    ),
+    "/account/preferences", **documented("The caller's own notice preferences", model=models.Preferences, errors=ERRORS)
 )
-async def get_own(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
+async def get_own_preferences(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
     """Return the notice preferences of the member who is signed in."""
     reply = await call(request, notifications.GetOwnPreferences, wire.GetOwnPreferencesRequest())
     return _model(reply.preferences)
@@ -88,14 +78,13 @@ async def get_own(request: Request, query: Annotated[QueryModel, Query()], notif
 @router.put(
     "/account/preferences",
     **documented(
-        operation="put_own_preferences",
-        summary="Replace the caller's own notice preferences",
+        "Replace the caller's own notice preferences",
         model=models.Preferences,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/PutOwnPreferences",
     ),
 )
-async def put_own(request: Request, body: models.PreferencesBody, notifications: Notifications) -> Response:
+async def put_own_preferences(request: Request, body: models.PreferencesBody, notifications: Notifications) -> Response:
     """Replace the notice preferences of the member who is signed in."""
     message = to_message(wire.PutOwnPreferencesRequest, body)
     reply = await call(request, notifications.PutOwnPreferences, message)
@@ -104,13 +93,7 @@ async def put_own(request: Request, body: models.PreferencesBody, notifications:
 
 @router.post(
     "/account/opt-out",
-    **documented(
-        operation="opt_out",
-        summary="Stop notices of a kind",
-        model=models.OptedOut,
-        errors=_CHANGE_ERRORS,
-        method=f"{_SERVICE}/OptOut",
-    ),
+    **documented("Stop notices of a kind", model=models.OptedOut, errors=_CHANGE_ERRORS, method=f"{_SERVICE}/OptOut"),
 )
 async def opt_out(request: Request, body: models.OptOutBody, notifications: Notifications) -> Response:
     """Stop notices of a kind, for a member who is signed in or who sends the token of an opt-out link."""
@@ -118,16 +101,8 @@ async def opt_out(request: Request, body: models.OptOutBody, notifications: Noti
     return private(to_model(models.OptedOut, reply))
 
 
-@router.get(
-    "/account/notices",
-    **documented(
-        operation="list_own_notices",
-        summary="The caller's own last notices",
-        model=models.OwnNotices,
-        errors=ERRORS,
-    ),
-)
-async def list_own(
+@router.get("/account/notices", **documented("The caller's own last notices", model=models.OwnNotices, errors=ERRORS))
+async def list_own_notices(
     request: Request, query: Annotated[OwnNoticesQuery, Query()], notifications: Notifications
 ) -> Response:
     """List the caller's last notices, without their texts."""

@@ -44,14 +44,10 @@ Ending = Annotated[
     "/records/{record_id}.{ending}",
     response_class=Response,
     **documented(
-        operation="get_record_form",
-        summary="A record in another format",
-        revalidates=True,
-        errors=(400, 404, 410, 429, 503, 504),
-        content=_AS_TEXT,
+        "A record in another format", revalidates=True, errors=(400, 404, 410, 429, 503, 504), content=_AS_TEXT
     ),
 )
-async def record_file(
+async def get_record_form(
     request: Request, record_id: UncheckedRecordId, ending: Ending, query: Annotated[QueryModel, Query()]
 ) -> Response:
     """Return a record in the format of the URL's ending, for clients that cannot set Accept."""
@@ -61,15 +57,14 @@ async def record_file(
 @router.get(
     "/records/{record_id}",
     **documented(
-        operation="get_record",
-        summary="A record",
+        "A record",
         revalidates=True,
         model=models.FullRecord,
         errors=(400, 404, 406, 410, 429, 503, 504),
         content={media_type: {"schema": {"type": "string"}} for media_type in _AS_TEXT if media_type != JSON},
     ),
 )
-async def record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
+async def get_record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
     """Return a record. Accept selects JSON for display, or a format of `/records/{record_id}.{ending}`."""
     media_type = preferred_media_type(request.headers.get("accept", ""), MEDIA_TYPES)
     if media_type is None:
@@ -114,15 +109,9 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
 
 @router.get(
     "/records/{record_id}/items",
-    **documented(
-        operation="list_items",
-        summary="A record's items",
-        revalidates=True,
-        model=models.Items,
-        errors=(400, 404, 410, 429, 503, 504),
-    ),
+    **documented("A record's items", revalidates=True, model=models.Items, errors=(400, 404, 410, 429, 503, 504)),
 )
-async def items(
+async def list_items(
     request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()], catalog: Catalog
 ) -> Response:
     """List the items of a record in all institutions, by branch and call number; those of the branch `near` first."""

@@ -32,15 +32,9 @@ class NeighboursQuery(NearQuery):
 
 @router.get(
     "/records/{record_id}/similar",
-    **documented(
-        operation="list_similar",
-        summary="Similar records",
-        revalidates=True,
-        model=models.SimilarRecords,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("Similar records", revalidates=True, model=models.SimilarRecords, errors=(400, 404, 429, 503, 504)),
 )
-async def similar(
+async def list_similar(
     request: Request, record_id: RecordId, query: Annotated[SimilarQuery, Query()], catalog: Catalog
 ) -> Response:
     """List similar records, each with the reason."""
@@ -52,14 +46,10 @@ async def similar(
 @router.get(
     "/records/{record_id}/neighbours",
     **documented(
-        operation="list_neighbours",
-        summary="Neighbours on the shelf",
-        revalidates=True,
-        model=models.Neighbours,
-        errors=(400, 404, 429, 503, 504),
+        "Neighbours on the shelf", revalidates=True, model=models.Neighbours, errors=(400, 404, 429, 503, 504)
     ),
 )
-async def neighbours(
+async def list_neighbours(
     request: Request, record_id: RecordId, query: Annotated[NeighboursQuery, Query()], catalog: Catalog
 ) -> Response:
     """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item."""

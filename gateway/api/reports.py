@@ -42,14 +42,15 @@ class LendingQuery(QueryModel):
 @router.get(
     "/reports/lending",
     **documented(
-        operation="report_lending",
-        summary="Lending counts of a period",
+        "Lending counts of a period",
         model=models.LendingReport,
         errors=(400, 401, 403, 429, 503, 504),
         content={CSV: {"schema": {"type": "string"}}},
     ),
 )
-async def lending(request: Request, query: Annotated[LendingQuery, Query()], circulation: Circulation) -> Response:
+async def report_lending(
+    request: Request, query: Annotated[LendingQuery, Query()], circulation: Circulation
+) -> Response:
     """Sum the daily facts of ISO 2789. Later changes of items or members do not change these counts."""
     message = wire.ReportLendingRequest(**{"from": query.first, "to": query.last}, by=query.by)
     reply = await call(request, circulation.ReportLending, message)

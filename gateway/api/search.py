@@ -108,15 +108,7 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
     return message
 
 
-@router.get(
-    "/search",
-    **documented(
-        operation="search",
-        summary="Find records",
-        revalidates=True,
-        model=models.SearchPage,
-    ),
-)
+@router.get("/search", **documented("Find records", revalidates=True, model=models.SearchPage))
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
     """Find records by words, “phrases”, excluded words (`-word`), `OR`, and the fields `author:` `title:` `subject:`
     `isbn:` `year:` `language:` `class:`. The last word also matches as a prefix.
@@ -131,8 +123,7 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     "/suggest",
     response_model=Suggestions,
     **documented(
-        operation="suggest",
-        summary="Completions of the typed text",
+        "Completions of the typed text",
         revalidates=True,
         example={
             "total": 2,
@@ -168,15 +159,9 @@ def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
 
 @router.get(
     "/search/facets/{facet}",
-    **documented(
-        operation="count_facet",
-        summary="All values of one facet",
-        revalidates=True,
-        model=FacetValues,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("All values of one facet", revalidates=True, model=FacetValues, errors=(400, 404, 429, 503, 504)),
 )
-async def facet_values(
+async def count_facet(
     request: Request, facet: FacetName, query: Annotated[FacetValuesQuery, Query()], catalog: Catalog
 ) -> Response:
     """List all values of a facet in pages. `/search` returns only the first ten values."""

@@ -51,15 +51,7 @@ class SignedIn(models.AccessToken):
     )
 
 
-@router.post(
-    "/sign-in",
-    **documented(
-        operation="sign_in",
-        summary="Sign in",
-        model=SignedIn,
-        errors=(400, 401, 403, 429, 503, 504),
-    ),
-)
+@router.post("/sign-in", **documented("Sign in", model=SignedIn, errors=(400, 401, 403, 429, 503, 504)))
 async def sign_in(request: Request, body: models.Credentials, members: Members) -> Response:
     """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`.
 
@@ -74,12 +66,7 @@ async def sign_in(request: Request, body: models.Credentials, members: Members) 
 
 @router.post(
     "/tokens",
-    **documented(
-        operation="issue_token",
-        summary="Get an access token for a client",
-        model=models.AccessToken,
-        errors=(400, 401, 403, 429, 503, 504),
-    ),
+    **documented("Get an access token for a client", model=models.AccessToken, errors=(400, 401, 403, 429, 503, 504)),
 )
 async def issue_token(request: Request, body: models.ClientCredentials, members: Members) -> Response:
     """Return an access token for five minutes, for a program of another system."""
@@ -90,14 +77,9 @@ async def issue_token(request: Request, body: models.ClientCredentials, members:
 
 @router.get(
     "/account",
-    **documented(
-        operation="get_account",
-        summary="The caller's own account",
-        model=models.Account,
-        errors=(400, 401, 403, 404, 429, 503, 504),
-    ),
+    **documented("The caller's own account", model=models.Account, errors=(400, 401, 403, 404, 429, 503, 504)),
 )
-async def account(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def get_account(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """Return the account and the scopes of the access token."""
     reply = await call(request, members.GetAccount, members_pb2.GetAccountRequest())
     return Response(to_model(models.Account, reply.account).to_json(), media_type=JSON)
@@ -106,11 +88,7 @@ async def account(request: Request, query: Annotated[QueryModel, Query()], membe
 @router.post(
     "/account/password",
     status_code=204,
-    **documented(
-        operation="change_password",
-        summary="Change the caller's own password",
-        errors=(400, 401, 403, 404, 429, 503, 504),
-    ),
+    **documented("Change the caller's own password", errors=(400, 401, 403, 404, 429, 503, 504)),
 )
 async def change_password(request: Request, body: PasswordChange, members: Members) -> Response:
     """Change the caller's password, and end the account's other sessions."""

@@ -54,10 +54,7 @@ _READ_ERRORS = (400, 401, 403, 429, 503, 504)
 _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 
 
-@router.get(
-    "/staff",
-    **documented(operation="list_staff", summary="Staff", model=models.StaffList, errors=_READ_ERRORS),
-)
+@router.get("/staff", **documented("Staff", model=models.StaffList, errors=_READ_ERRORS))
 async def list_staff(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the staff of the caller's institution."""
     reply = await call(request, members.ListStaff, wire.ListStaffRequest())
@@ -67,12 +64,7 @@ async def list_staff(request: Request, query: Annotated[QueryModel, Query()], me
 @router.post(
     "/staff",
     **documented(
-        operation="add_staff",
-        summary="Add a member of staff",
-        model=AddedStaff,
-        status=201,
-        errors=_WRITE_ERRORS,
-        method=f"{SERVICE}/AddStaff",
+        "Add a member of staff", model=AddedStaff, status=201, errors=_WRITE_ERRORS, method=f"{SERVICE}/AddStaff"
     ),
 )
 async def add_staff(request: Request, body: models.NewStaff, members: Members) -> Response:
@@ -89,8 +81,7 @@ async def add_staff(request: Request, body: models.NewStaff, members: Members) -
 @router.put(
     "/staff/{account_id}/roles",
     **documented(
-        operation="set_roles",
-        summary="Replace the roles of a member of staff",
+        "Replace the roles of a member of staff",
         model=models.StaffMember,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/SetRoles",
@@ -110,8 +101,7 @@ async def set_roles(
 @router.post(
     "/staff/{account_id}/links",
     **documented(
-        operation="make_link",
-        summary="Make a one-time link for a member of staff",
+        "Make a one-time link for a member of staff",
         model=MadeLink,
         status=201,
         errors=(400, 401, 403, 404, 409, 422, 429, 503, 504),
@@ -127,10 +117,7 @@ async def make_link(request: Request, account_id: AccountId, members: Members) -
     return _json(MadeLink(link=f"/sign-in/link/{reply.link}"), status=201)
 
 
-@router.get(
-    "/clients",
-    **documented(operation="list_clients", summary="Clients", model=models.ClientList, errors=_READ_ERRORS),
-)
+@router.get("/clients", **documented("Clients", model=models.ClientList, errors=_READ_ERRORS))
 async def list_clients(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
@@ -139,14 +126,7 @@ async def list_clients(request: Request, query: Annotated[QueryModel, Query()], 
 
 @router.post(
     "/clients",
-    **documented(
-        operation="add_client",
-        summary="Add a client",
-        model=AddedClient,
-        errors=_WRITE_ERRORS,
-        method=f"{SERVICE}/AddClient",
-        status=201,
-    ),
+    **documented("Add a client", model=AddedClient, errors=_WRITE_ERRORS, method=f"{SERVICE}/AddClient", status=201),
 )
 async def add_client(request: Request, body: models.NewClient, members: Members) -> Response:
     """Add a program, and return its secret. No other response has the secret."""
@@ -156,12 +136,7 @@ async def add_client(request: Request, body: models.NewClient, members: Members)
 
 @router.delete(
     "/clients/{client_id}",
-    **documented(
-        operation="revoke_client",
-        summary="Revoke a client",
-        model=models.Client,
-        errors=(400, 401, 403, 404, 429, 503, 504),
-    ),
+    **documented("Revoke a client", model=models.Client, errors=(400, 401, 403, 404, 429, 503, 504)),
 )
 async def revoke_client(request: Request, client_id: AccountId, members: Members) -> Response:
     """Revoke a client. All services refuse its access tokens within 20 seconds. A repeat changes nothing."""

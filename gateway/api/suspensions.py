@@ -38,11 +38,7 @@ class SuspensionsQuery(QueryModel):
 @router.get(
     "/suspensions",
     **documented(
-        operation="list_suspensions",
-        summary="Suspended members",
-        model=models.Suspensions,
-        content={CSV: {"schema": {"type": "string"}}},
-        errors=ERRORS,
+        "Suspended members", model=models.Suspensions, content={CSV: {"schema": {"type": "string"}}}, errors=ERRORS
     ),
 )
 async def list_suspensions(
@@ -58,8 +54,7 @@ async def list_suspensions(
 @router.post(
     "/members/{member_id}/end-suspension",
     **documented(
-        operation="end_suspension",
-        summary="End a member's suspension early",
+        "End a member's suspension early",
         model=models.EndedSuspension,
         errors=ACT_ERRORS,
         method=f"{SERVICE}/EndSuspension",

@@ -47,15 +47,7 @@ class Deleted(ResponseModel):
     id: str = Field(description="Identifier of the webhook.", examples=[_ID])
 
 
-@router.get(
-    "/webhooks",
-    **documented(
-        operation="list_webhooks",
-        summary="Webhooks of the caller",
-        model=models.Webhooks,
-        errors=_READ_ERRORS,
-    ),
-)
+@router.get("/webhooks", **documented("Webhooks of the caller", model=models.Webhooks, errors=_READ_ERRORS))
 async def list_webhooks(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
@@ -67,12 +59,7 @@ async def list_webhooks(
 @router.post(
     "/webhooks",
     **documented(
-        operation="create_webhook",
-        summary="Subscribe to events",
-        model=MadeWebhook,
-        status=201,
-        errors=_WRITE_ERRORS,
-        method=f"{SERVICE}/CreateWebhook",
+        "Subscribe to events", model=MadeWebhook, status=201, errors=_WRITE_ERRORS, method=f"{SERVICE}/CreateWebhook"
     ),
 )
 async def create_webhook(request: Request, body: models.NewWebhook, notifications: Notifications) -> Response:
@@ -85,8 +72,7 @@ async def create_webhook(request: Request, body: models.NewWebhook, notification
 @router.post(
     "/webhooks/{webhook_id}/replay",
     **documented(
-        operation="replay_webhook",
-        summary="Activate a webhook, and send events again",
+        "Activate a webhook, and send events again",
         model=models.Replayed,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/ReplayWebhook",
@@ -103,12 +89,7 @@ async def replay_webhook(
 
 @router.get(
     "/webhooks/{webhook_id}/deliveries",
-    **documented(
-        operation="list_deliveries",
-        summary="Events for a webhook",
-        model=models.Deliveries,
-        errors=(*_READ_ERRORS, 404),
-    ),
+    **documented("Events for a webhook", model=models.Deliveries, errors=(*_READ_ERRORS, 404)),
 )
 async def list_deliveries(
     request: Request, webhook_id: WebhookId, query: Annotated[DeliveriesQuery, Query()], notifications: Notifications
@@ -121,13 +102,7 @@ async def list_deliveries(
 
 @router.post(
     "/webhooks/{webhook_id}/disable",
-    **documented(
-        operation="disable_webhook",
-        summary="Disable a webhook",
-        model=models.Disabled,
-        errors=_WRITE_ERRORS,
-        method=f"{SERVICE}/DisableWebhook",
-    ),
+    **documented("Disable a webhook", model=models.Disabled, errors=_WRITE_ERRORS, method=f"{SERVICE}/DisableWebhook"),
 )
 async def disable_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
     """Stop deliveries until a replay. Events that occur before the replay are not stored for the webhook."""
@@ -137,13 +112,7 @@ async def disable_webhook(request: Request, webhook_id: WebhookId, notifications
 
 @router.delete(
     "/webhooks/{webhook_id}",
-    **documented(
-        operation="delete_webhook",
-        summary="Delete a webhook",
-        model=Deleted,
-        errors=_WRITE_ERRORS,
-        method=f"{SERVICE}/DeleteWebhook",
-    ),
+    **documented("Delete a webhook", model=Deleted, errors=_WRITE_ERRORS, method=f"{SERVICE}/DeleteWebhook"),
 )
 async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
     """Delete a webhook and its waiting events."""

@@ -22,15 +22,11 @@ router = APIRouter(tags=["works"], route_class=ApiRoute)
 
 @router.get(
     "/works/{work_id}",
-    **documented(
-        operation="get_work",
-        summary="A work and its editions",
-        revalidates=True,
-        model=models.Work,
-        errors=(400, 404, 429, 503, 504),
-    ),
+    **documented("A work and its editions", revalidates=True, model=models.Work, errors=(400, 404, 429, 503, 504)),
 )
-async def work(request: Request, work_id: WorkId, query: Annotated[NearQuery, Query()], catalog: Catalog) -> Response:
+async def get_work(
+    request: Request, work_id: WorkId, query: Annotated[NearQuery, Query()], catalog: Catalog
+) -> Response:
     """Return a work and its editions. For a work that was merged, the work that replaced it is returned."""
     reply = await call(request, catalog.GetWork, wire.GetWorkRequest(id=work_id, branch=query.near))
     return respond(request, to_model(models.Work, reply).to_json(), JSON)

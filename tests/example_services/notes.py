@@ -162,14 +162,14 @@ async def shred(request: Request, notes: Stub) -> None:
 @router.post(
     "/notes/kept",
     status_code=201,
-    **documented(operation="keep_note", summary="Keep a note", method="/examples.v1.Notes/KeepNote"),
+    **documented("Keep a note", method="/examples.v1.Notes/KeepNote"),
 )
-async def keep(request: Request, note: Note, notes: Stub) -> dict[str, int]:
+async def keep_note(request: Request, note: Note, notes: Stub) -> dict[str, int]:
     reply = await call(request, notes.KeepNote, WriteNoteRequest(text=note.text))
     return {"number": reply.number}
 
 
-@router.patch("/notes/mine", **documented(operation="change_note", summary="Change a note"))
-async def change(request: Request, note: Note, notes: Stub, version: Version) -> Response:
+@router.patch("/notes/mine", **documented("Change a note"))
+async def change_note(request: Request, note: Note, notes: Stub, version: Version) -> Response:
     reply = await call(request, notes.ChangeNote, ChangeNoteRequest(text=note.text, version=version))
     return Response(str(reply.length), headers={"ETag": version_tag(version + 1)})

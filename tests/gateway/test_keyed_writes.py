@@ -163,7 +163,7 @@ def test_the_openapi_document_has_the_headers_and_their_errors() -> None:
 
 def test_a_route_cannot_document_a_method_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="no such method"):
-        documented(operation="keep", summary="Keep", method="/examples.v1.Notes/Nothing")
+        documented("Keep", method="/examples.v1.Notes/Nothing")
 
 
 # Routes that change something without a header, and why.

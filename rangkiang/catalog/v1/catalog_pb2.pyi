@@ -851,18 +851,18 @@ class Contact(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """Street and number; lines are separated by line feeds."""
+    """Street and number, at most 5 lines; lines are separated by line feeds."""
     kelurahan: _builtins.str
     """Kelurahan, desa or nagari, with the rest of the address line."""
     phone: _builtins.str
-    """Phone number, E.164."""
+    """Phone number, E.164; in a body Indonesian when it has no country code."""
     whatsapp: _builtins.str
-    """WhatsApp number, E.164."""
+    """WhatsApp number, E.164; in a body Indonesian when it has no country code."""
     email: _builtins.str
     """E-mail address."""
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___SocialLink]:
-        """Web site and social media accounts."""
+        """Web site and social media accounts, one of each kind."""
 
     def __init__(
         self,
@@ -893,7 +893,7 @@ class SocialLink(_message.Message):
     kind: _builtins.str
     """instagram, facebook, youtube, x, tiktok or website."""
     url: _builtins.str
-    """Address of the page."""
+    """URL, https or http."""
     def __init__(
         self,
         *,
@@ -1031,7 +1031,7 @@ class Branch(_message.Message):
 
     @_builtins.property
     def position(self) -> Global___Position:
-        """Position; absent when unknown."""
+        """Position; absent when unknown. In a body null removes it."""
 
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:

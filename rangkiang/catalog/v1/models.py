@@ -376,18 +376,18 @@ class SocialLink(ResponseModel):
     """A web site or social media account."""
 
     kind: str = Field(description='instagram, facebook, youtube, x, tiktok or website.', examples=['website'])
-    url: str = Field(description='Address of the page.', examples=['https://perpustakaan.example'])
+    url: str = Field(description='URL, https or http.', examples=['https://perpustakaan.example'])
 
 
 class Contact(ResponseModel):
     """Contact data of a library; unknown parts are empty."""
 
-    address: str = Field(description='Street and number; lines are separated by line feeds.', examples=['Jl. Contoh No. 1'])
+    address: str = Field(description='Street and number, at most 5 lines; lines are separated by line feeds.', examples=['Jl. Contoh No. 1'])
     kelurahan: str = Field(description='Kelurahan, desa or nagari, with the rest of the address line.', examples=['Kelurahan PPA, Kota Solok'])
-    phone: str = Field(description='Phone number, E.164.', examples=['+6275520123'])
-    whatsapp: str = Field(description='WhatsApp number, E.164.')
+    phone: str = Field(description='Phone number, E.164; in a body Indonesian when it has no country code.', examples=['+6275520123'])
+    whatsapp: str = Field(description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', examples=['+6281200000000'])
     email: str = Field(description='E-mail address.', examples=['halo@perpustakaan.example'])
-    links: list[SocialLink] = Field(description='Web site and social media accounts.')
+    links: list[SocialLink] = Field(description='Web site and social media accounts, one of each kind.')
 
 
 class Institution(ResponseModel):
@@ -397,13 +397,37 @@ class Institution(ResponseModel):
     name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Perpustakaan Kota Solok', 'en': 'Solok City Library'}])
     kind: str = Field(description='Kind of library: public, school, academic, special, …', examples=['public'])
     npp: str = Field(description="Indonesia's national library number (NPP).", examples=['1372012D0000001'])
-    isil: str = Field(description='ISO 15511 identifier.')
+    isil: str = Field(description='ISO 15511 identifier.', examples=['ID-CONTOH-PKS'])
     zone: str = Field(description='IANA time zone.', examples=['Asia/Jakarta'])
     short_name: rangkiang.common.v1.models.Text = Field(description='Short name.', examples=[{'id': 'Perpus Solok', 'en': 'Solok Library'}])
     motto: rangkiang.common.v1.models.Text = Field(description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
     contact: Contact = Field(description='Contact data.')
     version: int = Field(description='Version, for If-Match.', examples=[1])
     id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+
+
+class LinkBody(Body):
+    """A web site or social media account."""
+
+    kind: str = Field(description='instagram, facebook, youtube, x, tiktok or website.', max_length=40, examples=['website'])
+    url: str = Field(description='URL, https or http.', max_length=2000, examples=['https://perpustakaan.example'])
+
+
+class InstitutionBody(Body):
+    """A library that shares this catalogue."""
+
+    name: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Name.', examples=[{'id': 'Perpustakaan Kota Solok', 'en': 'Solok City Library'}])
+    kind: str = Field(default="", description='Kind of library: public, school, academic, special, …', max_length=2000, examples=['public'])
+    npp: str = Field(default="", description="Indonesia's national library number (NPP).", max_length=2000, examples=['1372012D0000001'])
+    isil: str = Field(default="", description='ISO 15511 identifier.', max_length=2000, examples=['ID-CONTOH-PKS'])
+    short_name: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Short name.', examples=[{'id': 'Perpus Solok', 'en': 'Solok Library'}])
+    motto: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
+    address: str = Field(default="", description='Street and number, at most 5 lines; lines are separated by line feeds.', max_length=2000, examples=['Jl. Contoh No. 1'])
+    kelurahan: str = Field(default="", description='Kelurahan, desa or nagari, with the rest of the address line.', max_length=2000, examples=['Kelurahan PPA, Kota Solok'])
+    phone: str = Field(default="", description='Phone number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6275520123'])
+    whatsapp: str = Field(default="", description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6281200000000'])
+    email: str = Field(default="", description='E-mail address.', max_length=2000, examples=['halo@perpustakaan.example'])
+    links: list[LinkBody] = Field(default=[], description='Web site and social media accounts, one of each kind.', max_length=100)
 
 
 class Position(ResponseModel):
@@ -425,12 +449,38 @@ class Branch(ResponseModel):
     zone: str = Field(description='IANA time zone.', examples=['Asia/Jakarta'])
     confirmed: bool = Field(description='False when only an import has named the branch, so that it has no description yet.', examples=[True])
     contact: Contact = Field(description='Contact data.')
-    position: Position | None = Field(default=None, description='Position; absent when unknown.')
+    position: Position | None = Field(default=None, description='Position; absent when unknown. In a body null removes it.')
     services: list[rangkiang.common.v1.models.Text] = Field(description='Services of the branch.', examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
     accessibility: list[rangkiang.common.v1.models.Text] = Field(description='Facilities for readers with disabilities.', examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f09-23456789abcd'])
     photo_alt: rangkiang.common.v1.models.Text = Field(description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
+
+
+class PositionBody(Body):
+    """WGS 84, in degrees."""
+
+    latitude: float = Field(description='Degrees north, WGS 84.', ge=-90, le=90, examples=[-0.7893])
+    longitude: float = Field(description='Degrees east, WGS 84.', ge=-180, le=180, examples=[100.6543])
+
+
+class BranchBody(Body):
+    """A place of an institution that has items."""
+
+    name: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Name.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
+    kind: str = Field(default="", description='Kind of branch: central, branch, mobile, campus, …', max_length=2000, examples=['central'])
+    npp: str = Field(default="", description="Indonesia's national library number (NPP).", max_length=2000)
+    isil: str = Field(default="", description='ISO 15511 identifier.', max_length=2000)
+    address: str = Field(default="", description='Street and number, at most 5 lines; lines are separated by line feeds.', max_length=2000, examples=['Jl. Contoh No. 1'])
+    kelurahan: str = Field(default="", description='Kelurahan, desa or nagari, with the rest of the address line.', max_length=2000, examples=['Kelurahan PPA, Kota Solok'])
+    phone: str = Field(default="", description='Phone number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6275520123'])
+    whatsapp: str = Field(default="", description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6281200000000'])
+    email: str = Field(default="", description='E-mail address.', max_length=2000, examples=['halo@perpustakaan.example'])
+    links: list[LinkBody] = Field(default=[], description='Web site and social media accounts, one of each kind.', max_length=100)
+    position: PositionBody | None = Field(default=None, description='Position; absent when unknown. In a body null removes it.')
+    services: list[rangkiang.common.v1.models.TextBody] = Field(default=[], description='Services of the branch.', max_length=100, examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
+    accessibility: list[rangkiang.common.v1.models.TextBody] = Field(default=[], description='Facilities for readers with disabilities.', max_length=100, examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
+    photo_alt: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
 
 
 class FastAddBody(Body):

@@ -222,7 +222,7 @@ class PolicyRowBody(Body):
     loan_limit: int = Field(default=3, description='Largest number of open loans; 0 for no limit.', ge=0, le=1000000000, examples=[3])
     collection_limit: int = Field(default=0, description='Largest number of open loans of this collection; 0 for no separate limit.', ge=0, le=1000000000)
     is_for_loan: StrictBool = Field(default=True, description='False for items that are only read in the library.', examples=[True])
-    not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default=rangkiang.common.v1.models.TextBody(), description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
+    not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
     grace_days: int = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
     suspension_cap: int = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
     last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
@@ -363,7 +363,7 @@ class DatedWeekBody(Body):
 class CalendarBody(Body):
     """The calendar of a branch: opening hours, closed days and seasons."""
 
-    weekly: WeekBody = Field(default=WeekBody(), description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+    weekly: WeekBody = Field(default_factory=WeekBody, description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
     closed: list[ClosingBody] = Field(default=[], description='Closed days, in order.', max_length=500)
     seasons: list[SeasonBody] = Field(default=[], description='Periods with other hours, such as Ramadan, which have no day in common.', max_length=50)
     confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(default=[], description='Years whose holidays a manager has confirmed.', max_length=20, examples=[[2026]])
