@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 from cryptography.fernet import Fernet
+from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -51,6 +52,7 @@ class Form:
     values   values by field; a list for a field with several values
     errors   sentences by field
     general  sentences that belong to no field
+    status   of the page with the form: that of the refusal, 400 after `add_error`
     """
 
     token: str
@@ -58,6 +60,15 @@ class Form:
     values: Mapping[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
+    status: int = 200
+
+    def add_error(self, name: str, sentence: str) -> None:
+        """Add the sentence of a field with a wrong value; of no field when `name` is empty."""
+        self.status = 400
+        if name:
+            self.errors[name] = sentence
+        else:
+            self.general.append(sentence)
 
 
 class Fields(dict[str, str]):
@@ -83,13 +94,18 @@ class Fields(dict[str, str]):
         return int(version) if version.isdecimal() and len(version) < 19 else 0
 
 
-def for_signed_in(endpoint: Endpoint) -> Endpoint:
-    """Decorate the endpoint of a page that needs a session; place it below the router's decorator.
+class SignedInRouter(APIRouter):
+    """The routes of pages that need a session.
 
-    Calls of the endpoint carry the session's token. Without a session, the reader is redirected to the sign-in page,
+    Calls of the endpoints carry the session's token. Without a session, the reader is redirected to the sign-in page,
     which leads back afterwards.
     """
 
+    def add_api_route(self, path: str, endpoint: Endpoint, **arguments: Any) -> None:
+        super().add_api_route(path, _for_signed_in(endpoint), **arguments)
+
+
+def _for_signed_in(endpoint: Endpoint) -> Endpoint:
     @wraps(endpoint)
     async def guarded(request: Request) -> Response:
         if sessions.act_for(request) is None:
@@ -274,6 +290,7 @@ def refuse(request: Request, form: Form, error: Error, form_fields: Mapping[str,
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
         raise error
     lang = language(request)
+    form.status = error.http_status
     for refusal in error.refusals:
         field_name = str(refusal.facts.get("field", ""))
         name = form_fields.get(refusal.reason) or form_fields.get(field_name, field_name)
@@ -299,14 +316,14 @@ async def act_or_show(
     act: Awaitable[Any],
     then: str,
     *,
-    show: Callable[..., Awaitable[Response]],
+    show: Callable[[Request, Form], Awaitable[Response]],
     form: Form | None = None,
     form_fields: Mapping[str, str] | None = None,
     labels: str = "",
 ) -> Response:
     """Await an act of a form, and redirect to the page `then`. After a refusal, show the form with its sentences.
 
-    show         called as show(request, form, status=…)
+    show         called as show(request, form)
     form         None for a form without values
     form_fields  as in `refuse`, and so is `labels`
     raises       NotFound  also that of the act
@@ -317,7 +334,7 @@ async def act_or_show(
         raise
     except Error as problem:
         form = refuse(request, form or signed_in_form(request), problem, form_fields or {}, labels=labels)
-        return await show(request, form, status=problem.http_status)
+        return await show(request, form)
     return redirect(then)
 
 

@@ -46,15 +46,16 @@ _SECTIONS = {path: path for _, path, _ in DESK_LINKS} | {"/account": "/account",
 
 
 def page(
-    request: Request, template: str, /, *, query: str = "", status: int = 200, is_private: bool = False, **facts: Any
+    request: Request, template: str, /, *, query: str = "", status: int = 0, is_private: bool = False, **facts: Any
 ) -> Response:
     """Render a page. When `lang=` selects a language, store it in a cookie.
 
     query       text in the search box
-    status      status of the response; a form that is shown again with errors has the status of the error
+    status      status of the response; by default that of the fact `form`, which is shown again with errors
     is_private  True when no cache may store the page; pages of signed-in readers are always private
     """
     html = _render(request, template, {"query": query, **facts})
+    status = status or getattr(facts.get("form"), "status", 200)
     # The browser must not store pages of a signed-in reader either, because the next person may use the same browser.
     if is_private or status != 200 or request.method != "GET" or _has_session(request):
         headers = {"Cache-Control": "no-store", "Vary": VARY}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,13 +12,13 @@ from chassis.errors import Error
 from gateway.clients import call, members, notifications
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import notice_rows
-from gateway.web.forms import Fields, Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, act_or_show, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.members.v1 import people_pb2
 from rangkiang.notifications.v1 import devices_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 ALL = "all"
 # Members cannot choose letters, because staff print them only when no channel reaches a member.
@@ -45,13 +44,11 @@ class KindChoices:
 
 
 @router.get("/account/notices")
-@for_signed_in
 async def own_notices(request: Request) -> Response:
     return await _own_page(request, signed_in_form(request))
 
 
 @router.post("/account/notices")
-@for_signed_in
 async def change_own(request: Request) -> Response:
     fields = await read_form(request)
     preferences = (
@@ -63,13 +60,11 @@ async def change_own(request: Request) -> Response:
 
 
 @router.get("/members/{member_id}/notices")
-@for_signed_in
 async def member_notices(request: Request) -> Response:
     return await _member_page(request, signed_in_form(request))
 
 
 @router.post("/members/{member_id}/notices")
-@for_signed_in
 async def change_of_member(request: Request) -> Response:
     """Change the preferences of a member who asks for this at the desk."""
     fields = await read_form(request)
@@ -82,7 +77,6 @@ async def change_of_member(request: Request) -> Response:
 
 
 @router.post("/account/notices/devices")
-@for_signed_in
 async def add_device(request: Request) -> Response:
     """Add the browser that sends the form. The page's script filled in the subscription."""
     fields = await read_form(request)
@@ -97,7 +91,6 @@ async def add_device(request: Request) -> Response:
 
 
 @router.post("/account/notices/devices/{device_id}/remove")
-@for_signed_in
 async def remove_device(request: Request) -> Response:
     await read_form(request)
     message = devices_pb2.RemoveOwnDeviceRequest(id=request.path_params["device_id"])
@@ -105,7 +98,7 @@ async def remove_device(request: Request) -> Response:
         await call(request, notifications(request).RemoveOwnDevice, message)
     except Error as problem:
         form = refuse(request, signed_in_form(request), problem, {})
-        return await _own_page(request, form, status=problem.http_status)
+        return await _own_page(request, form)
     return redirect("/account/notices?device=removed#devices")
 
 
@@ -116,7 +109,7 @@ def device_name(user_agent: str) -> str:
     return ", ".join(filter(None, (browser, system)))
 
 
-async def _own_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _own_page(request: Request, form: Form) -> Response:
     stub = notifications(request)
     preferences = (await call(request, stub.GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
     devices = await call(request, stub.ListOwnDevices, devices_pb2.ListOwnDevicesRequest())
@@ -135,11 +128,10 @@ async def _own_page(request: Request, form: Form, *, status: int = 200) -> Respo
         form=form,
         is_saved=request.query_params.get("saved") == "1",
         is_private=True,
-        status=status,
     )
 
 
-async def _member_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _member_page(request: Request, form: Form) -> Response:
     member_id: str = request.path_params["member_id"]
     member = (await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=member_id))).member
     stub = notifications(request)
@@ -160,7 +152,6 @@ async def _member_page(request: Request, form: Form, *, status: int = 200) -> Re
         form=form,
         is_saved=request.query_params.get("saved") == "1",
         is_private=True,
-        status=status,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,12 +13,12 @@ from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.consents import TEXT_VERSION, Asked, asked_of
 from gateway.web.desk.data_requests import request_rows
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import requests_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 
 class Person(NamedTuple):
@@ -33,20 +32,17 @@ class Person(NamedTuple):
 
 
 @router.get("/account/data")
-@for_signed_in
 async def own_data(request: Request) -> Response:
     return await _page(request, signed_in_form(request))
 
 
 @router.get("/account/data.json")
-@for_signed_in
 async def download(request: Request) -> Response:
     """Return a copy of the reader's data in members, and the open loans, as a JSON file."""
     return as_file(await own_copy(request))
 
 
 @router.post("/account/consents")
-@for_signed_in
 async def answer(request: Request) -> Response:
     """Give or withdraw a consent, for the reader or for a child whose guardian the reader is."""
     fields = await read_form(request)
@@ -61,7 +57,6 @@ async def answer(request: Request) -> Response:
 
 
 @router.post("/account/data-requests")
-@for_signed_in
 async def add(request: Request) -> Response:
     """Ask for access, a correction or an erasure."""
     fields = await read_form(request)
@@ -72,7 +67,7 @@ async def add(request: Request) -> Response:
     )
 
 
-async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _page(request: Request, form: Form) -> Response:
     consents = await call(request, members(request).ListOwnConsents, wire.ListOwnConsentsRequest())
     requests = await call(request, members(request).ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
     words = wording(language(request))
@@ -94,5 +89,4 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         rows=request_rows(requests.requests, words),
         kinds=words.codes("data_request", choices(wire.DataRequest, "kind")),
         changed=request.query_params.get("changed", ""),
-        status=status,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +12,7 @@ from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.password_turns import call_in_turn
 from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.library import institution_name
 from gateway.web.qr_svg import qr_svg
@@ -23,7 +22,7 @@ from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import members_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 _PASSWORD_FIELDS = {
     "PASSWORD_WRONG": "password",
@@ -42,20 +41,18 @@ class OwnLoans:
 
 
 @router.get("/account")
-@for_signed_in
 async def account(request: Request) -> Response:
     return await _page(request, signed_in_form(request))
 
 
 @router.post("/account/password")
-@for_signed_in
 async def change_password(request: Request) -> Response:
     fields = await read_form(request)
     form = signed_in_form(request)
     password, new_password = fields.get("password", ""), fields.get("new_password", "")
     if new_password != fields.get("repeated", ""):
-        form.errors["repeated"] = wording(language(request)).say("signin.differ")
-        return await _page(request, form, status=400)
+        form.add_error("repeated", wording(language(request)).say("signin.differ"))
+        return await _page(request, form)
     message = wire.ChangePasswordRequest(password=password, new_password=new_password)
     act = call_in_turn(request, members(request).ChangePassword, message)
     return await act_or_show(
@@ -64,7 +61,6 @@ async def change_password(request: Request) -> Response:
 
 
 @router.post("/account/loans/{loan_id}/renew")
-@for_signed_in
 async def renew(request: Request) -> Response:
     """Renew one loan. A refusal is shown next to the loan."""
     await read_form(request)
@@ -75,12 +71,13 @@ async def renew(request: Request) -> Response:
         raise
     except Error as problem:
         reasons = {loan_id: tuple(error_sentences(request, problem))}
-        return await _page(request, signed_in_form(request), reasons=reasons, status=problem.http_status)
+        form = signed_in_form(request)
+        form.status = problem.http_status
+        return await _page(request, form, reasons=reasons)
     return redirect("/account?changed=loans")
 
 
 @router.post("/account/loans/renewals")
-@for_signed_in
 async def renew_all(request: Request) -> Response:
     """Renew every loan that can be renewed. Reasons against the others are shown next to each loan."""
     await read_form(request)
@@ -118,7 +115,6 @@ async def _page(
     request: Request,
     form: Form,
     *,
-    status: int = 200,
     reasons: dict[str, tuple[str, ...]] | None = None,
     renewed: int | None = None,
 ) -> Response:
@@ -139,5 +135,4 @@ async def _page(
         changed=request.query_params.get("changed", ""),
         loans=await _own_loans(request, reasons or {}) if own.member_id else None,
         renewed=renewed,
-        status=status,
     )

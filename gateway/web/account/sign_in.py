@@ -83,11 +83,11 @@ async def begin_session(request: Request) -> Response:
             user, password, *chosen = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
             institution = fields.text("institution") or "".join(chosen)
         except InvalidToken:
-            form.general.append(wording(language(request)).say("signin.too_late"))
-            return _password_page(request, form, secret, status=400, **hidden_fields)
+            form.add_error("", wording(language(request)).say("signin.too_late"))
+            return _password_page(request, form, secret, **hidden_fields)
     if not user or not password:
-        form.general.append(wording(language(request)).say("signin.incomplete"))
-        return _password_page(request, form, secret, status=400, **hidden_fields)
+        form.add_error("", wording(language(request)).say("signin.incomplete"))
+        return _password_page(request, form, secret, **hidden_fields)
     message = wire.SignInRequest(
         user=user,
         password=password,
@@ -105,15 +105,15 @@ async def begin_session(request: Request) -> Response:
         if is_choice or (problem.reason == "TOTP_REQUIRED" and not has_code):
             hidden_fields["sealed"] = seal(secret, [user, password, institution])
             institutions = problem.facts["institutions"] if is_choice else None
-            return _step_page(request, form, secret, institutions, status=200, **hidden_fields)
+            return _step_page(request, form, secret, institutions, **hidden_fields)
         if problem.reason == "TOTP_NEW":
             return redirect(str(problem.facts["link"]))
         refuse(request, form, problem, {})
         if has_code:
             hidden_fields["sealed"] = fields["sealed"]
-            return _step_page(request, form, secret, None, status=problem.http_status, **hidden_fields)
+            return _step_page(request, form, secret, None, **hidden_fields)
         form.values = {**form.values, "user": user}
-        return _password_page(request, form, secret, status=problem.http_status, **hidden_fields)
+        return _password_page(request, form, secret, **hidden_fields)
     response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
     # Each sign-in has a new secret, and ends the previous session of this browser.
     await _end_session(request)
@@ -131,15 +131,13 @@ def _resume_page(request: Request, secret: str, reply: wire.SignInReply, resume:
     return page(request, "sign_in_resume.html", form=form, path=path, fields=fields, is_private=True)
 
 
-def _password_page(
-    request: Request, form: Form, secret: str, *, back: str, resume: str = "", status: int = 200
-) -> Response:
-    response = page(request, "sign_in.html", is_private=True, status=status, form=form, back=back, resume=resume)
+def _password_page(request: Request, form: Form, secret: str, *, back: str, resume: str = "") -> Response:
+    response = page(request, "sign_in.html", is_private=True, form=form, back=back, resume=resume)
     return keep_visitor(request, response, secret)
 
 
 def _step_page(
-    request: Request, form: Form, secret: str, institutions: list[str] | None, *, status: int, **hidden_fields: str
+    request: Request, form: Form, secret: str, institutions: list[str] | None, **hidden_fields: str
 ) -> Response:
     """Show the step after the password: the code of the second factor, or the choice of an institution.
 
@@ -151,7 +149,7 @@ def _step_page(
         names = sorted((institution_name(request, code, lang), code) for code in codes)
         choices = [("", ""), *((code, name) for name, code in names)]
     facts: dict[str, Any] = {"form": form, "choices": choices, **hidden_fields}
-    response = page(request, "sign_in_code.html", is_private=True, status=status, **facts)
+    response = page(request, "sign_in_code.html", is_private=True, **facts)
     return keep_visitor(request, response, secret)
 
 
@@ -199,21 +197,20 @@ async def use_password_code(request: Request) -> Response:
     number, code, password = fields.text("number"), _digits(fields.get("code", "")), fields.get("password", "")
     form, secret = visitor_form(request, {"number": number})
     message = cards_pb2.UseSlipRequest(number=number, code=code, password=password, address=address_of(request.scope))
-    status = 400
     if password != fields.get("repeated", ""):
-        form.errors["repeated"] = wording(language(request)).say("signin.differ")
+        form.add_error("repeated", wording(language(request)).say("signin.differ"))
     else:
         try:
             await call_in_turn(request, members(request).UseSlip, message)
-            status = 200
+            return _password_set_page(request, number)
         except Error as problem:
             refuse(request, form, problem, _CODE_FIELDS)
-            status = problem.http_status
-    if status == 200:
-        form, secret = visitor_form(request, {"user": number})
-        response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
-    else:
-        response = page(request, "sign_in_password_code.html", form=form, is_private=True, status=status)
+    return keep_visitor(request, page(request, "sign_in_password_code.html", form=form, is_private=True), secret)
+
+
+def _password_set_page(request: Request, user: str) -> Response:
+    form, secret = visitor_form(request, {"user": user})
+    response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
     return keep_visitor(request, response, secret)
 
 
@@ -231,8 +228,8 @@ async def use_link(request: Request) -> Response:
     fields = await read_visitor_form(request)
     form, secret = visitor_form(request)
     if fields.get("password", "") != fields.get("repeated", ""):
-        form.errors["repeated"] = wording(language(request)).say("signin.differ")
-        return await _link_page(request, form, secret, is_repeat=True, status=400)
+        form.add_error("repeated", wording(language(request)).say("signin.differ"))
+        return await _link_page(request, form, secret, is_repeat=True)
     message = wire.UseLinkRequest(
         link=request.path_params["link"],
         password=fields.get("password", ""),
@@ -244,15 +241,11 @@ async def use_link(request: Request) -> Response:
         raise
     except Error as problem:
         refuse(request, form, problem, _LINK_FIELDS)
-        return await _link_page(request, form, secret, is_repeat=True, status=problem.http_status)
-    form, secret = visitor_form(request, {"user": reply.user})
-    response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
-    return keep_visitor(request, response, secret)
+        return await _link_page(request, form, secret, is_repeat=True)
+    return _password_set_page(request, reply.user)
 
 
-async def _link_page(
-    request: Request, form: Form, secret: str, *, is_repeat: bool = False, status: int = 200
-) -> Response:
+async def _link_page(request: Request, form: Form, secret: str, *, is_repeat: bool = False) -> Response:
     message = wire.GetLinkRequest(link=request.path_params["link"], is_repeat=is_repeat)
     reply = await call(request, members(request).GetLink, message)
     label = wording(language(request)).say("signin.qr")
@@ -267,6 +260,5 @@ async def _link_page(
         needs_totp=reply.needs_totp,
         qr=qr_svg(reply.totp_uri, label=label) if reply.totp_uri else "",
         is_private=True,
-        status=status,
     )
     return keep_visitor(request, response, secret)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway.clients import call, members
 from gateway.web.desk.staff import ROLES, role_options
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.members.v1 import staff_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 _FIELDS = {
     "CLIENT_NAME_INVALID": "name",
@@ -24,13 +23,11 @@ _FIELDS = {
 
 
 @router.get("/clients")
-@for_signed_in
 async def clients(request: Request) -> Response:
     return await _list_page(request, signed_in_form(request, {"role": ROLES[0]}))
 
 
 @router.post("/clients")
-@for_signed_in
 async def add_client(request: Request) -> Response:
     """Add a client and show its secret. No other page shows the secret."""
     fields = await read_form(request)
@@ -39,19 +36,18 @@ async def add_client(request: Request) -> Response:
         reply = await call(request, members(request).AddClient, wire.AddClientRequest(name=name, role=role))
     except Error as problem:
         form = refuse(request, signed_in_form(request, {"name": name, "role": role}), problem, _FIELDS)
-        return await _list_page(request, form, status=problem.http_status)
+        return await _list_page(request, form)
     return page(request, "client_added.html", client=reply.client, secret=reply.secret)
 
 
 @router.post("/clients/{client_id}/revoke")
-@for_signed_in
 async def revoke_client(request: Request) -> Response:
     await read_form(request)
     await call(request, members(request).RevokeClient, wire.RevokeClientRequest(id=request.path_params["client_id"]))
     return redirect("/clients")
 
 
-async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _list_page(request: Request, form: Form) -> Response:
     listed = (await call(request, members(request).ListClients, wire.ListClientsRequest())).clients
     return page(
         request,
@@ -59,5 +55,4 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
         clients=listed,
         form=form,
         role_choices=[option[:2] for option in role_options(request)],
-        status=status,
     )

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,13 +19,13 @@ from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
 from gateway.sessions import session_of
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 DAYS = choices(wire.Weekday, "day")
 MOST_SEASONS = 50
@@ -66,7 +65,6 @@ class Hours:
 
 
 @router.get("/desk/calendars")
-@for_signed_in
 async def list_branches(request: Request) -> Response:
     """List the branches with links to their calendars."""
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
@@ -74,7 +72,6 @@ async def list_branches(request: Request) -> Response:
 
 
 @router.get("/desk/calendars/{branch}")
-@for_signed_in
 async def show_calendar(request: Request) -> Response:
     calendar = await _calendar(request)
     note = "calendars.saved" if request.query_params.get("saved") else ""
@@ -82,7 +79,6 @@ async def show_calendar(request: Request) -> Response:
 
 
 @router.post("/desk/calendars/{branch}")
-@for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def save_calendar(request: Request) -> Response:
     """Save the calendar. The button of the holidays also adds the ticked holidays and confirms their year."""
@@ -91,9 +87,10 @@ async def save_calendar(request: Request) -> Response:
     calendar, errors = _read(request, fields, weeks)
     form = signed_in_form(request, {name: value for name, value in fields.items() if name not in ("csrf", "key")})
     form.values = {**_values(calendar), **form.values, "holiday": fields.many("holiday")}
-    form.errors = errors
+    for name, sentence in errors.items():
+        form.add_error(name, sentence)
     if errors:
-        return await _page(request, form, calendar, weeks, status=400)
+        return await _page(request, form, calendar, weeks)
     try:
         reply = await call(request, circulation(request).PutCalendar, wire.PutCalendarRequest(calendar=calendar))
     except NotFound:
@@ -103,7 +100,7 @@ async def save_calendar(request: Request) -> Response:
             str(refusal.facts.get("field", "")): _place(refusal.facts.get("field", "")) for refusal in problem.refusals
         }
         refuse(request, form, problem, {field: place for field, place in places.items() if place in form.values})
-        return await _page(request, form, calendar, weeks, status=problem.http_status)
+        return await _page(request, form, calendar, weeks)
     if reply.moved_total:
         form = signed_in_form(request, _values(reply.calendar))
         return await _page(request, form, reply.calendar, reply.calendar.weeks, note="calendars.saved", moved=reply)
@@ -123,7 +120,6 @@ async def _page(
     *,
     note: str = "",
     moved: wire.PutCalendarReply | None = None,
-    status: int = 200,
 ) -> Response:
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
     branch = next((offered for offered in reply.branches if offered.code == calendar.branch), None)
@@ -158,7 +154,6 @@ async def _page(
         may_save=session is not None and "calendars.write" in session.account.scopes,
         note=note,
         moved=moved,
-        status=status,
     )
 
 

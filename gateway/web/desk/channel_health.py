@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,12 +16,12 @@ from chassis import clock
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 DAYS = 30
 # States of successful attempts, which form the lower part of a bar.
@@ -49,13 +48,11 @@ class ChannelView:
 
 
 @router.get("/notices/channels")
-@for_signed_in
 async def channels(request: Request) -> Response:
     return await _page(request)
 
 
 @router.post("/notices/channels")
-@for_signed_in
 async def set_hours(request: Request) -> Response:
     """Change the hours in which digests are sent."""
     fields = await read_form(request)
@@ -66,7 +63,7 @@ async def set_hours(request: Request) -> Response:
     return await act_or_show(request, act, "/notices/channels?saved=1", show=_page, form=form, form_fields=_FORM_FIELDS)
 
 
-async def _page(request: Request, form: Form | None = None, *, status: int = 200) -> Response:
+async def _page(request: Request, form: Form | None = None) -> Response:
     reply = await call(request, notifications(request).GetChannelStatus, wire.GetChannelStatusRequest())
     if form is None:
         rules = (await call(request, notifications(request).GetSendingRules, wire.GetSendingRulesRequest())).rules
@@ -80,7 +77,6 @@ async def _page(request: Request, form: Form | None = None, *, status: int = 200
         form=form,
         may_save=may(request, "notices.manage"),
         is_saved=request.query_params.get("saved") == "1",
-        status=status,
     )
 
 

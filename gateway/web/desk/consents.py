@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.clients import call, members
 from gateway.negotiation import language
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 # Purposes of the texts of this release. A text whose meaning changes gets a new version.
 PURPOSES = ("loan_history", "news")
@@ -36,13 +35,11 @@ class Asked:
 
 
 @router.get("/members/{member_id}/consents")
-@for_signed_in
 async def consents(request: Request) -> Response:
     return await _page(request, signed_in_form(request))
 
 
 @router.post("/members/{member_id}/consents")
-@for_signed_in
 async def answer(request: Request) -> Response:
     """Record an answer. The ledger only grows, so the current version is used instead of the version of the form."""
     fields = await read_form(request)
@@ -66,7 +63,7 @@ async def _get(request: Request) -> wire.Member:
     return (await call(request, members(request).GetMember, message)).member
 
 
-async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _page(request: Request, form: Form) -> Response:
     member = await _get(request)
     words = wording(language(request))
     return page(
@@ -76,7 +73,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         member=member,
         asked=asked_of(member.consents, words),
         ways=words.codes("consent_way", WAYS),
-        status=status,
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,12 +15,12 @@ from gateway.clients import call, notifications
 from gateway.sessions import session_of
 from gateway.web.desk.lending import names_of, words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 STATES = ("open", "done")
 LONGEST_REPLY = 1_000
@@ -48,7 +47,6 @@ class ConversationRow:
 
 
 @router.get("/notices/conversations")
-@for_signed_in
 async def list_conversations(request: Request) -> Response:
     state = request.query_params.get("state", "")
     state = state if state in STATES else STATES[0]
@@ -72,13 +70,11 @@ async def list_conversations(request: Request) -> Response:
 
 
 @router.get("/notices/conversations/{conversation_id}")
-@for_signed_in
 async def show_conversation(request: Request) -> Response:
     return await _page(request, signed_in_form(request, {"text": ""}))
 
 
 @router.post("/notices/conversations/{conversation_id}/take")
-@for_signed_in
 async def take_conversation(request: Request) -> Response:
     await read_form(request)
     conversation_id: str = request.path_params["conversation_id"]
@@ -88,7 +84,6 @@ async def take_conversation(request: Request) -> Response:
 
 
 @router.post("/notices/conversations/{conversation_id}/reply")
-@for_signed_in
 async def reply_conversation(request: Request) -> Response:
     """Send an answer, and return to the list of open conversations."""
     fields = await read_form(request)
@@ -99,7 +94,6 @@ async def reply_conversation(request: Request) -> Response:
 
 
 @router.post("/notices/conversations/{conversation_id}/close")
-@for_signed_in
 async def close_conversation(request: Request) -> Response:
     """Close a conversation that needs no answer, and return to the list of open conversations."""
     await read_form(request)
@@ -119,7 +113,7 @@ async def _act(request: Request, method: Any, message: Message, next_page: str, 
     )
 
 
-async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _page(request: Request, form: Form) -> Response:
     message = wire.GetConversationRequest(id=request.path_params["conversation_id"])
     reply = await call(request, notifications(request).GetConversation, message)
     conversation = reply.conversation
@@ -136,7 +130,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         longest=LONGEST_REPLY,
         note=NOTES.get(request.query_params.get("note", ""), ""),
         form=form,
-        status=status,
     )
 
 

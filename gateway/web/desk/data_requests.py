@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,13 +16,13 @@ from gateway.api.member_copy import as_file, copy_of
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.lending import names_of
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2
 from rangkiang.members.v1 import requests_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 WAYS = ("desk", "form")
 _NEAR_HOURS = 24
@@ -73,7 +72,6 @@ def _left(due_at: datetime, now: datetime, words: Wording) -> str:
 
 
 @router.get("/data-requests")
-@for_signed_in
 async def open_requests(request: Request) -> Response:
     """Show the open requests of the institution, the first due first."""
     reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest())
@@ -83,13 +81,11 @@ async def open_requests(request: Request) -> Response:
 
 
 @router.get("/members/{member_id}/data-requests")
-@for_signed_in
 async def of_member(request: Request) -> Response:
     return await _page(request, signed_in_form(request))
 
 
 @router.post("/members/{member_id}/data-requests")
-@for_signed_in
 async def add(request: Request) -> Response:
     """Record a request from the desk or on paper."""
     fields = await read_form(request)
@@ -107,7 +103,6 @@ async def add(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/data-requests/{request_id}/answer")
-@for_signed_in
 async def answer(request: Request) -> Response:
     fields = await read_form(request)
     message = wire.AnswerDataRequestRequest(
@@ -123,18 +118,17 @@ async def answer(request: Request) -> Response:
         # the field of its request.
         form.general += form.errors.values()
         form.errors.clear()
-        return await _page(request, form, typed={message.id: message.answer}, status=problem.http_status)
+        return await _page(request, form, typed={message.id: message.answer})
     return redirect(f"/members/{request.path_params['member_id']}/data-requests")
 
 
 @router.get("/members/{member_id}/data.json")
-@for_signed_in
 async def download(request: Request) -> Response:
     """Return a copy of the member's data in members, and the loans, as a JSON file for the member."""
     return as_file(await copy_of(request, request.path_params["member_id"]))
 
 
-async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = None, status: int = 200) -> Response:
+async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = None) -> Response:
     member_id = request.path_params["member_id"]
     member = (await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=member_id))).member
     reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest(id=member.id))
@@ -150,5 +144,4 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
         kinds=words.codes("data_request", choices(wire.DataRequest, "kind")),
         ways=words.codes("consent_way", WAYS),
         outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in outcomes],
-        status=status,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,14 +31,14 @@ from gateway.web.desk.library_fields import (
     read_values,
     values_of,
 )
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, read_upload, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, read_form, read_upload, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 ROOT = "/desk/libraries"
 SCOPE = "institutions.write"
@@ -73,7 +72,6 @@ class Edited:
 
 
 @router.get(ROOT)
-@for_signed_in
 async def list_places(request: Request) -> Response:
     """List the institution and its branches, each with a link to its form."""
     own = await _institution(request)
@@ -92,7 +90,6 @@ async def list_places(request: Request) -> Response:
 
 @router.get(ROOT + "/institution")
 @router.get(ROOT + "/branches/{code}")
-@for_signed_in
 async def show(request: Request) -> Response:
     edited = await _edited(request)
     note = {"1": "libraries.saved", "picture": "libraries.picture_saved"}.get(request.query_params.get("saved", ""), "")
@@ -101,7 +98,6 @@ async def show(request: Request) -> Response:
 
 @router.post(ROOT + "/institution")
 @router.post(ROOT + "/branches/{code}")
-@for_signed_in
 async def save(request: Request) -> Response:
     """Save the changed fields, or show a preview. A conflict with another change shows both values."""
     fields = await read_form(request)
@@ -111,8 +107,8 @@ async def save(request: Request) -> Response:
     form = _form(request, values, edited.place, before=before, version=fields.text("version"))
     changed = changed_fields(values, before, edited.fields)
     if "position" in changed and not is_position(values["position"]):
-        form.errors["position"] = words.say("libraries.position_wrong")
-        return _page(request, edited, form, status=400)
+        form.add_error("position", words.say("libraries.position_wrong"))
+        return _page(request, edited, form)
     if fields.get("act") == "preview":
         return _page(request, edited, form, preview=_preview(edited, values, changed, words.language))
     try:
@@ -129,14 +125,13 @@ async def save(request: Request) -> Response:
         for field, place in places.items():
             if place in form.errors:
                 form.errors[place] = _named(form.errors[place], field, words)
-        return _page(request, edited, form, status=problem.http_status)
+        return _page(request, edited, form)
     libraries(request).renew()
     return redirect(f"{edited.path}?saved=1")
 
 
 @router.post(ROOT + "/institution/pictures")
 @router.post(ROOT + "/branches/{code}/pictures")
-@for_signed_in
 @accept_bodies(_LONGEST_UPLOAD_BYTES)
 async def change_pictures(request: Request) -> Response:
     """Store or remove a logo or a photo."""
@@ -160,7 +155,7 @@ async def change_pictures(request: Request) -> Response:
         place = "logo" if fields.get("kind") == "logo" else "photo"
         reasons = [refusal.reason for refusal in problem.refusals if refusal.reason.startswith(_PICTURE_REASONS)]
         refuse(request, form, problem, dict.fromkeys(reasons, place))
-        return _page(request, latest, form, status=problem.http_status)
+        return _page(request, latest, form)
     libraries(request).renew()
     return redirect(f"{edited.path}?saved=picture")
 
@@ -171,7 +166,7 @@ async def _institution(request: Request) -> wire.Institution:
     raises  Forbidden  LIBRARY_NOT_YOURS_TO_CHANGE
     """
     session = session_of(request)
-    assert session is not None  # for_signed_in
+    assert session is not None  # SignedInRouter
     if SCOPE not in session.account.scopes:
         raise Forbidden("LIBRARY_NOT_YOURS_TO_CHANGE")
     message = wire.ListInstitutionsRequest(code=session.account.institution)
@@ -228,7 +223,6 @@ def _page(
     *,
     note: str = "",
     preview: dict[str, Any] | None = None,
-    status: int = 200,
 ) -> Response:
     lang, place = language(request), edited.place
     kind = str(form.values.get("kind", ""))
@@ -247,7 +241,6 @@ def _page(
         photos=[(photo, picture_address(photo, width=PREVIEW_WIDTH)) for photo in edited.pictures()],
         note=note,
         preview=preview,
-        status=status,
     )
 
 

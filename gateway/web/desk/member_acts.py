@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,14 +12,14 @@ from chassis.errors import Error, NotFound
 from gateway.clients import call, circulation, members, notifications
 from gateway.negotiation import language
 from gateway.web.desk.members import member_page
-from gateway.web.forms import act_or_show, for_signed_in, read_form, refuse, signed_in_form
+from gateway.web.forms import SignedInRouter, act_or_show, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2, people_pb2
 from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
-router = APIRouter()
+router = SignedInRouter()
 
 # The form field of a refusal, by its reason or by the field name of members.
 _FORM_FIELDS = {
@@ -37,7 +36,6 @@ _FORM_FIELDS = {
 
 
 @router.post("/members/{member_id}/renewals")
-@for_signed_in
 async def renew(request: Request) -> Response:
     fields = await read_form(request)
     message = people_pb2.RenewMembershipRequest(id=_member(request), expires_on=fields.text("expires_on"))
@@ -45,7 +43,6 @@ async def renew(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/blocks")
-@for_signed_in
 async def block(request: Request) -> Response:
     fields = await read_form(request)
     message = people_pb2.BlockMemberRequest(
@@ -55,7 +52,6 @@ async def block(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/blocks/{block_id}/end")
-@for_signed_in
 async def end_block(request: Request) -> Response:
     fields = await read_form(request)
     message = people_pb2.EndBlockRequest(id=_member(request), block_id=request.path_params["block_id"])
@@ -63,7 +59,6 @@ async def end_block(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/suspension/end")
-@for_signed_in
 async def end_suspension(request: Request) -> Response:
     fields = await read_form(request)
     message = loans_pb2.EndSuspensionRequest(member=_member(request), reason=fields.text("suspension_reason"))
@@ -71,7 +66,6 @@ async def end_suspension(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/cards")
-@for_signed_in
 async def issue_card(request: Request) -> Response:
     """Replace a lost or damaged card, or add a number of another system."""
     fields = await read_form(request)
@@ -83,7 +77,6 @@ async def issue_card(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/cards/{card_id}/end")
-@for_signed_in
 async def end_card(request: Request) -> Response:
     fields = await read_form(request)
     message = cards_pb2.EndCardRequest(id=_member(request), card_id=request.path_params["card_id"])
@@ -91,7 +84,6 @@ async def end_card(request: Request) -> Response:
 
 
 @router.get("/members/{member_id}/card.pdf")
-@for_signed_in
 async def print_card(request: Request) -> Response:
     layout = request.query_params.get("layout", "card")[:20]
     message = cards_pb2.PrintCardsRequest(ids=[_member(request)], layout=layout)
@@ -101,7 +93,6 @@ async def print_card(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/slips")
-@for_signed_in
 async def make_password_code(request: Request) -> Response:
     """Show a code for a new password once, or send the code to the member without showing it."""
     fields = await read_form(request)
@@ -114,21 +105,20 @@ async def make_password_code(request: Request) -> Response:
         raise
     except Error as problem:
         form = refuse(request, signed_in_form(request, fields), problem, _FORM_FIELDS, labels="members")
-        return await member_page(request, form, status=problem.http_status)
+        return await member_page(request, form)
     member_request = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, member_request)).member
     return page(request, "password_code.html", member=member, password_code=reply.code)
 
 
 @router.post("/members/{member_id}/erasure")
-@for_signed_in
 async def erase(request: Request) -> Response:
     """Erase a member. Staff must tick a box, because an erasure cannot be undone."""
     fields = await read_form(request)
     form = signed_in_form(request, fields)
     if "sure" not in fields:
-        form.errors["sure"] = wording(language(request)).say("members.erase_unsure")
-        return await member_page(request, form, status=400)
+        form.add_error("sure", wording(language(request)).say("members.erase_unsure"))
+        return await member_page(request, form)
     act = call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
     return await act_or_show(
         request, act, "/members", show=member_page, form=form, form_fields=_FORM_FIELDS, labels="members"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,12 +13,12 @@ from chassis.models import choices
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.members import MORE, category_names
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import people_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 # The fields that have one text each, and those of the nested messages. The guardian of the form is a person by name.
 _FIELDS = [field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.message_type is None]
@@ -38,7 +37,6 @@ _FORM_FIELDS = {
 
 
 @router.get("/members/new")
-@for_signed_in
 async def new_member(request: Request) -> Response:
     categories = await category_names(request)
     values: dict[str, Any] = {
@@ -50,7 +48,6 @@ async def new_member(request: Request) -> Response:
 
 
 @router.post("/members/new")
-@for_signed_in
 async def register(request: Request) -> Response:
     """Register a member. Likely duplicates are shown first; staff confirm that they are other people."""
     fields = await read_form(request)
@@ -70,12 +67,11 @@ async def register(request: Request) -> Response:
             form.general.clear()
         else:
             refuse(request, form, problem, _FORM_FIELDS, labels="members")
-        return await _page(request, form, duplicates=duplicates, status=problem.http_status)
+        return await _page(request, form, duplicates=duplicates)
     return redirect(f"/members/{reply.id}")
 
 
 @router.get("/members/{member_id}/edit")
-@for_signed_in
 async def edit_member(request: Request) -> Response:
     member = await _get(request)
     values: dict[str, Any] = {
@@ -88,7 +84,6 @@ async def edit_member(request: Request) -> Response:
 
 
 @router.post("/members/{member_id}/edit")
-@for_signed_in
 async def change_member(request: Request) -> Response:
     fields = await read_form(request)
     form = signed_in_form(request, _values(fields))
@@ -104,7 +99,7 @@ async def change_member(request: Request) -> Response:
         raise
     except Error as problem:
         refuse(request, form, problem, _FORM_FIELDS, labels="members")
-        return await _page(request, form, member=await _get(request), status=problem.http_status)
+        return await _page(request, form, member=await _get(request))
     return redirect(f"/members/{message.id}")
 
 
@@ -163,7 +158,6 @@ async def _page(
     *,
     member: wire.Member | None = None,
     duplicates: list[dict[str, Any]] | None = None,
-    status: int = 200,
 ) -> Response:
     words = wording(language(request))
     return page(
@@ -179,5 +173,4 @@ async def _page(
         sexes=words.codes("sex", choices(wire.MemberFields, "sex")),
         languages=[(code, words.say(f"language.{code}")) for code in choices(wire.MemberFields, "language")],
         more={name: words.codes(name, choices(wire.MemberFields, name)) for name in MORE},
-        status=status,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +11,7 @@ from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.notices import last_notices
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import wording
@@ -20,7 +19,7 @@ from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 PAGE = 20
 # Fields that pages place by themselves. The others are in the profile, and in the form below "More".
@@ -32,7 +31,6 @@ CARD_STATES = ("lost", "replaced", "revoked")
 
 
 @router.get("/members")
-@for_signed_in
 async def box(request: Request) -> Response:
     # This call reads no member; it refuses callers without the scope.
     await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
@@ -40,7 +38,6 @@ async def box(request: Request) -> Response:
 
 
 @router.post("/members")
-@for_signed_in
 async def search(request: Request) -> Response:
     """Find members by number, name, phone, school or class. A single hit is opened.
 
@@ -59,7 +56,7 @@ async def search(request: Request) -> Response:
         reply = await call(request, members(request).SearchMembers, message)
     except Error as problem:
         refuse(request, form, problem, {})
-        return page(request, "members.html", form=form, results=None, status=problem.http_status)
+        return page(request, "members.html", form=form, results=None)
     if len(reply.members) == 1 and not message.cursor:
         return redirect(f"/members/{reply.members[0].id}")
     return page(request, "members.html", form=form, results=reply, categories=await category_names(request))
@@ -78,12 +75,11 @@ async def _scan(request: Request, text: str) -> str:
 
 
 @router.get("/members/{member_id}")
-@for_signed_in
 async def member(request: Request) -> Response:
     return await member_page(request, signed_in_form(request))
 
 
-async def member_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def member_page(request: Request, form: Form) -> Response:
     """Return the page of a member; `form` is the form of all its acts."""
     member_id = request.path_params["member_id"]
     details = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
@@ -101,7 +97,6 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
         alias_kinds=words.codes("card", choices(wire.Alias, "kind")),
         notices=await last_notices(request, member_id),
         suspension=await _suspension(request, member_id),
-        status=status,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,25 +12,23 @@ from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.members import category_names, member_page
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 _LIST = 20
 
 
 @router.get("/members/{member_id}/merge")
-@for_signed_in
 async def begin(request: Request) -> Response:
     return await _search_page(request, signed_in_form(request, {"q": ""}))
 
 
 @router.post("/members/{member_id}/merge/search")
-@for_signed_in
 async def search(request: Request) -> Response:
     """Find the other membership. With POST, because staff may type a phone number, which must not be in a URL."""
     fields = await read_form(request)
@@ -40,37 +37,34 @@ async def search(request: Request) -> Response:
     try:
         reply = await call(request, members(request).SearchMembers, message)
     except Error as problem:
-        return await _search_page(request, refuse(request, form, problem, {}), status=problem.http_status)
+        return await _search_page(request, refuse(request, form, problem, {}))
     return await _search_page(request, form, reply=reply)
 
 
 @router.get("/members/{member_id}/merge/{other_id}")
-@for_signed_in
 async def compare(request: Request) -> Response:
     return await _compare_page(request, request.path_params["other_id"], signed_in_form(request))
 
 
 @router.post("/members/{member_id}/merge")
-@for_signed_in
 async def merge(request: Request) -> Response:
     """Merge the other member into this one. Staff must tick a box that both are the same person."""
     fields = await read_form(request)
     form, other_id = signed_in_form(request, fields), fields.text("merged_id")
     if "sure" not in fields:
-        form.errors["sure"] = wording(language(request)).say("members.merging.unsure")
-        return await _compare_page(request, other_id, form, status=400)
+        form.add_error("sure", wording(language(request)).say("members.merging.unsure"))
+        return await _compare_page(request, other_id, form)
     message = wire.MergeMembersRequest(id=request.path_params["member_id"], merged_id=other_id)
     try:
         await call(request, members(request).MergeMembers, message)
     except NotFound:
         raise
     except Error as problem:
-        return await _compare_page(request, other_id, refuse(request, form, problem, {}), status=problem.http_status)
+        return await _compare_page(request, other_id, refuse(request, form, problem, {}))
     return redirect(f"/members/{message.id}")
 
 
 @router.post("/members/{member_id}/merge/{merge_id}/undo")
-@for_signed_in
 async def undo(request: Request) -> Response:
     fields = await read_form(request)
     member_id = request.path_params["member_id"]
@@ -94,11 +88,10 @@ async def _search_page(
         member=member,
         candidates=[other for other in reply.members if other.id != member.id] if reply is not None else None,
         categories=await category_names(request) if reply is not None else {},
-        status=status,
     )
 
 
-async def _compare_page(request: Request, other_id: str, form: Form, *, status: int = 200) -> Response:
+async def _compare_page(request: Request, other_id: str, form: Form) -> Response:
     _check_scope(request)
     kept, other = await asyncio.gather(_get(request, request.path_params["member_id"]), _get(request, other_id))
     words = wording(language(request))
@@ -109,7 +102,6 @@ async def _compare_page(request: Request, other_id: str, form: Form, *, status: 
         member=kept,
         other=other,
         rows=_rows(kept, other, words),
-        status=status,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -16,14 +15,14 @@ from gateway.clients import call, circulation, notifications
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
 from gateway.web.desk.lending import branches, due_words, may, names_of, words_of
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 LANGUAGES = ("id", "en")
 WITH_SUBJECT = ("email", "push", "print")
@@ -71,7 +70,6 @@ class TemplateKey:
 
 
 @router.get("/notices/templates")
-@for_signed_in
 async def list_templates(request: Request) -> Response:
     reply = await call(request, notifications(request).ListTemplates, wire.ListTemplatesRequest())
     words = words_of(request)
@@ -98,7 +96,6 @@ async def list_templates(request: Request) -> Response:
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}")
-@for_signed_in
 async def show_template(request: Request) -> Response:
     template = await _template_of(request)
     message = wire.GetTemplateRequest(kind=template.kind.name, channel=template.channel, language=template.language)
@@ -109,7 +106,6 @@ async def show_template(request: Request) -> Response:
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}")
-@for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def change_template(request: Request) -> Response:
     """Save a text, show its preview, or show the HTML of the e-mail as a separate page."""
@@ -129,12 +125,11 @@ async def change_template(request: Request) -> Response:
         await call(request, notifications(request).PutTemplate, message)
     except Error as problem:
         refuse(request, form, problem, _FORM_FIELDS)
-        return await _editor(request, template, form, status=problem.http_status)
+        return await _editor(request, template, form)
     return redirect(f"{template.path}?saved=1")
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
-@for_signed_in
 async def send_test(request: Request) -> Response:
     """Send the text in force, with sample values, to the reader's own address, or a code to confirm that address."""
     template, fields = await _template_of(request), await read_form(request)
@@ -146,19 +141,17 @@ async def send_test(request: Request) -> Response:
         stored = await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))
         form = signed_in_form(request, _values(stored) | {"to": fields.text("to")[:254]})
         refuse(request, form, problem, {"to": "to", "code": "code"})
-        return await _editor(request, template, form, status=problem.http_status)
+        return await _editor(request, template, form)
     note = CODE_SENT if reply.state == CODE_SENT else "tested" if reply.state in TAKEN else "not_tested"
     return redirect(f"{template.path}?{note}=1")
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
-@for_signed_in
 async def list_versions(request: Request) -> Response:
     return await _versions_page(request, await _template_of(request), signed_in_form(request))
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
-@for_signed_in
 async def restore_version(request: Request) -> Response:
     """Restore an earlier version."""
     template, fields = await _template_of(request), await read_form(request)
@@ -174,7 +167,7 @@ async def restore_version(request: Request) -> Response:
         await call(request, notifications(request).RestoreTemplate, message)
     except Error as problem:
         form = refuse(request, signed_in_form(request), problem, {})
-        return await _versions_page(request, template, form, status=problem.http_status)
+        return await _versions_page(request, template, form)
     return redirect(f"{template.path}?saved=1")
 
 
@@ -191,7 +184,7 @@ async def _template_of(request: Request) -> TemplateKey:
     return TemplateKey(kind, params["channel"], params["tongue"])
 
 
-async def _versions_page(request: Request, template: TemplateKey, form: Form, *, status: int = 200) -> Response:
+async def _versions_page(request: Request, template: TemplateKey, form: Form) -> Response:
     message = wire.ListTemplateVersionsRequest(
         kind=template.kind.name, channel=template.channel, language=template.language
     )
@@ -204,12 +197,11 @@ async def _versions_page(request: Request, template: TemplateKey, form: Form, *,
         versions=versions,
         form=form,
         may_save=may(request, "templates.write"),
-        status=status,
     )
 
 
 async def _editor(
-    request: Request, template: TemplateKey, form: Form, *, note: str = "", as_mail: bool = False, status: int = 200
+    request: Request, template: TemplateKey, form: Form, *, note: str = "", as_mail: bool = False
 ) -> Response:
     words = wording(language(request))
     loans = await _loans(request)
@@ -226,7 +218,6 @@ async def _editor(
     except Invalid as problem:
         if not form.errors and not form.general:
             refuse(request, form, problem, _FORM_FIELDS)
-            status = problem.http_status
     if as_mail and preview is not None and preview.html:
         # An e-mail has inline styles, which the policy of pages forbids. The policy of documents allows only styles.
         request.scope["state"]["is_drawing"] = True
@@ -245,7 +236,6 @@ async def _editor(
         may_save=may(request, "templates.write"),
         note=note,
         markup=MARKUP,
-        status=status,
     )
 
 

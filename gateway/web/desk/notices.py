@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,13 +17,13 @@ from chassis.models import choices, enum_values
 from gateway.api.notice_csv import notices_as_csv
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import may, names_of, words_of
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.kinds_pb2 import NoticeKind, is_family
 
-router = APIRouter()
+router = SignedInRouter()
 
 STATES = choices(wire.Notice, "state")
 KINDS = [kind for kind, options in enum_values(NoticeKind) if not options.Extensions[is_family]]
@@ -47,7 +46,6 @@ class NoticeRow:
 
 
 @router.get("/notices")
-@for_signed_in
 async def ledger(request: Request) -> Response:
     message = _message(request)
     message.limit = _PAGE
@@ -77,19 +75,16 @@ async def ledger(request: Request) -> Response:
 
 
 @router.get("/notices.csv")
-@for_signed_in
 async def ledger_csv(request: Request) -> Response:
     return await notices_as_csv(request, _message(request))
 
 
 @router.get("/notices/{notice_id}")
-@for_signed_in
 async def show_notice(request: Request) -> Response:
     return await _notice_page(request, signed_in_form(request))
 
 
 @router.post("/notices/resends")
-@for_signed_in
 async def resend_unknown(request: Request) -> Response:
     """Send all unknown notices of the last week again."""
     await read_form(request)
@@ -98,7 +93,6 @@ async def resend_unknown(request: Request) -> Response:
 
 
 @router.post("/notices/{notice_id}/resend")
-@for_signed_in
 async def resend(request: Request) -> Response:
     await read_form(request)
     notice_id: str = request.path_params["notice_id"]
@@ -150,7 +144,7 @@ def _message(request: Request) -> wire.ListNoticesRequest:
     )
 
 
-async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _notice_page(request: Request, form: Form) -> Response:
     message = wire.GetNoticeRequest(id=request.path_params["notice_id"])
     reply = await call(request, notifications(request).GetNotice, message)
     words = words_of(request)
@@ -170,5 +164,4 @@ async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Re
         form=form,
         may_resend=may(request, "notices.write") and reply.is_resendable,
         is_resent=request.query_params.get("resent") == "1",
-        status=status,
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,12 +15,12 @@ from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.lending import LoanRow, branches, loan_rows, people_of, words_of
-from gateway.web.forms import for_signed_in
+from gateway.web.forms import SignedInRouter
 from gateway.web.library import institution_name, letterhead_of
 from gateway.web.rendering import page
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 _PAGE, _MOST = 500, 2_000
 
@@ -36,34 +35,30 @@ class Group:
 
 
 @router.get("/desk/overdue")
-@for_signed_in
 async def overdue(request: Request) -> Response:
     """Show the overdue loans of the institution, or of one branch or group."""
     return await _list(request, "overdue.html")
 
 
 @router.get("/desk/overdue/letters")
-@for_signed_in
 async def letters(request: Request) -> Response:
     """Show a letter for each group, each printed on its own page; none while the schools are not known."""
     return await _list(request, "letters.html")
 
 
 @router.get("/desk/overdue.csv")
-@for_signed_in
 async def overdue_csv(request: Request) -> Response:
     return await loans_as_csv(request, _message(request))
 
 
 @router.get("/desk/slips/{member_id}")
-@for_signed_in
 async def slip(request: Request) -> Response:
     """Show the loans of a borrower for a 58 mm printer. Slips have no name, because people lose them."""
     message = wire.GetBorrowerRequest(member=request.path_params["member_id"])
     reply = await call(request, circulation(request).GetBorrower, message)
     rows = loan_rows(reply.loans, words_of(request))
     session = session_of(request)
-    assert session is not None  # for_signed_in
+    assert session is not None  # SignedInRouter
     return page(
         request,
         "loan_slip.html",
@@ -95,7 +90,7 @@ async def _list(request: Request, template: str) -> Response:
     names = {member_id: member.name for member_id, member in (people or {}).items()}
     schools = {member_id: member.school for member_id, member in (people or {}).items()}
     session = session_of(request)
-    assert session is not None  # for_signed_in
+    assert session is not None  # SignedInRouter
     return page(
         request,
         template,

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,14 +16,14 @@ from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
 from gateway.sessions import session_of
 from gateway.web.desk.members import category_names
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import loans_pb2, rules_pb2
 from rangkiang.common.v1.text_pb2 import LocalText
 
-router = APIRouter()
+router = SignedInRouter()
 
 COLLECTIONS = ("circulation", "children", "reference", "closed_stacks", "local", "thesis", "serials", "audiovisual")
 NUMBERS = (
@@ -55,7 +54,6 @@ class RowView:
 
 
 @router.get("/desk/policies")
-@for_signed_in
 async def show_policies(request: Request) -> Response:
     reply = await call(request, circulation(request).GetPolicies, rules_pb2.GetPoliciesRequest())
     rows = [_values(row) for row in reply.policies.rows]
@@ -65,7 +63,6 @@ async def show_policies(request: Request) -> Response:
 
 
 @router.post("/desk/policies")
-@for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def save_policies(request: Request) -> Response:
     """Save or only validate the rules, or show one more row. Rows with a tick for removal are omitted."""
@@ -81,9 +78,10 @@ async def save_policies(request: Request) -> Response:
     for number, row in enumerate(rows):
         for name in NUMBERS:
             if not _is_number(row[name]):
-                form.errors[_name(number, name)] = words.say("policies.not_a_number", most=words.number(MOST_NUMBER))
+                sentence = words.say("policies.not_a_number", most=words.number(MOST_NUMBER))
+                form.add_error(_name(number, name), sentence)
     if form.errors:
-        return await _page(request, form, len(rows), status=400)
+        return await _page(request, form, len(rows))
     policies = rules_pb2.Policies(
         version=fields.version(), default_category=fields.text("default_category"), rows=[_message(row) for row in rows]
     )
@@ -93,7 +91,7 @@ async def save_policies(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _places(problem))
         form.errors = {place: _with_label(text, place, words) for place, text in form.errors.items()}
-        return await _page(request, form, len(rows), status=problem.http_status)
+        return await _page(request, form, len(rows))
     if act == "check":
         return await _page(request, form, len(rows), note="policies.sound", preview=reply.preview)
     return redirect("/desk/policies?saved=1")
@@ -107,7 +105,6 @@ async def _page(
     note: str = "",
     preview: rules_pb2.PolicyPreview | None = None,
     opened: int | None = None,
-    status: int = 200,
 ) -> Response:
     words = wording(language(request))
     try:
@@ -134,7 +131,6 @@ async def _page(
         may_add=count < MOST_ROWS,
         note=note,
         preview=preview,
-        status=status,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,11 +12,11 @@ from gateway.clients import call, notifications
 from gateway.request_guard import accept_bodies
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.notifications.v1 import print_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 ORDERS = ("group", "street")
 PAPERS = ("a4", "58mm")
@@ -28,13 +27,11 @@ _BODY_BYTES = 256 * 1024
 
 
 @router.get("/notices/print")
-@for_signed_in
 async def print_list(request: Request) -> Response:
     return await _page(request, signed_in_form(request))
 
 
 @router.post("/notices/print/letters")
-@for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def letters(request: Request) -> Response:
     """Return a PDF with the letters of the members that the form names."""
@@ -47,13 +44,12 @@ async def letters(request: Request) -> Response:
     try:
         reply = await call(request, notifications(request).PrintLetters, message)
     except Error as problem:
-        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
+        return await _page(request, refuse(request, signed_in_form(request), problem, {}))
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'inline; filename="letters-{message.paper}.pdf"'}
     return Response(reply.pdf, media_type="application/pdf", headers=headers)
 
 
 @router.post("/notices/print/handed-over")
-@for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def hand_over(request: Request) -> Response:
     """Record that the letters of the form were handed over."""
@@ -62,7 +58,7 @@ async def hand_over(request: Request) -> Response:
     try:
         reply = await call(request, notifications(request).HandOver, message)
     except Error as problem:
-        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
+        return await _page(request, refuse(request, signed_in_form(request), problem, {}))
     return redirect(f"/notices/print?by={_order(fields.text('by'))}&done={reply.count}")
 
 
@@ -84,7 +80,7 @@ def _order(name: str) -> str:
     return name if name in ORDERS else ORDERS[0]
 
 
-async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _page(request: Request, form: Form) -> Response:
     by = _order(request.query_params.get("by", ""))
     reply = await call(request, notifications(request).ListPrint, wire.ListPrintRequest(by=by))
     words = words_of(request)
@@ -110,5 +106,4 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         form=form,
         done=int(done) if done.isdecimal() and len(done) < 7 else 0,
         may_write=may(request, "notices.write"),
-        status=status,
     )

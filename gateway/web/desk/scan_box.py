@@ -7,9 +7,8 @@ of the response between `work` and the end of its outcome (static/desk.js).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,11 +31,11 @@ from gateway.web.desk.lending import (
     words_of,
 )
 from gateway.web.desk.members import category_names
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, signed_in_form
 from gateway.web.rendering import YEAR_SECONDS, page
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 MODES = (LEND, RETURN, READ_HERE)
 
@@ -58,7 +57,6 @@ class Borrower:
 
 
 @router.get("/desk")
-@for_signed_in
 async def desk(request: Request) -> Response:
     """Show the input. `member=` opens a borrower; `mode=` selects the act of the desk."""
     mode = request.query_params.get("mode", LEND)
@@ -67,7 +65,6 @@ async def desk(request: Request) -> Response:
 
 
 @router.post("/desk")
-@for_signed_in
 async def act(request: Request) -> Response:
     """Perform one act of the desk. When a service is not available, the form can be sent again with the same key."""
     fields = await read_form(request)
@@ -81,26 +78,22 @@ async def act(request: Request) -> Response:
         request, mode if mode in MODES else LEND, session.account.institution, branch[0], dict(offered), member
     )
     form = signed_in_form(request)
-    status = 200
     try:
         outcome = await working.act(fields)
     except (Unavailable, TooLate) as problem:
         # It is unknown whether the act was done. The same key makes sure that it is done once.
-        form = replace(form, key=fields.get("key", form.key), values={"code": fields.get("code", "")})
+        form.key, form.values = fields.get("key", form.key), {"code": fields.get("code", "")}
+        form.status = problem.http_status
         outcome = Outcome(
             desk_acts.REFUSED,
             words_of(request).say("lending.no_answer"),
             fields.text("code"),
             error_sentences(request, problem),
         )
-        status = problem.http_status
-    return await _page(
-        request, working.mode, working.member, outcome, offered, form=form, status=status, is_part="part" in fields
-    )
+    return await _page(request, working.mode, working.member, outcome, offered, form=form, is_part="part" in fields)
 
 
 @router.post("/desk/branch")
-@for_signed_in
 async def choose_branch(request: Request) -> Response:
     """Store the branch of this desk in a cookie of the browser."""
     fields = await read_form(request)
@@ -120,14 +113,13 @@ async def _page(
     offered: list[tuple[str, str]],
     *,
     form: Form | None = None,
-    status: int = 200,
     is_part: bool = False,
 ) -> Response:
     form = form or signed_in_form(request)
     branch = chosen_branch(request, offered)
     if branch is None or request.query_params.get("branch") == "choose":
         return page(request, "desk_branch.html", form=form, branches=offered, chosen=branch)
-    borrower = await _borrower(request, member) if member and status == 200 else None
+    borrower = await _borrower(request, member) if member and form.status == 200 else None
     return page(
         request,
         "desk_part.html" if is_part else "desk.html",
@@ -140,7 +132,6 @@ async def _page(
         borrower=borrower,
         outcome=outcome,
         may_renew=may(request, "loans.renew"),
-        status=status,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,12 +9,12 @@ from chassis.errors import Error, NotFound
 from gateway.clients import call, members
 from gateway.links import absolute_url
 from gateway.negotiation import language
-from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import staff_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 # A test compares these with the members service.
 ROLES = ("desk", "cataloguer", "manager", "administrator")
@@ -31,13 +30,11 @@ _FIELDS = {
 
 
 @router.get("/staff")
-@for_signed_in
 async def staff(request: Request) -> Response:
     return await _list_page(request, signed_in_form(request, {"roles": []}))
 
 
 @router.post("/staff")
-@for_signed_in
 async def add_staff(request: Request) -> Response:
     """Add a person and show the one-time link. No other page shows the link."""
     fields = await read_form(request)
@@ -46,7 +43,7 @@ async def add_staff(request: Request) -> Response:
         reply = await call(request, members(request).AddStaff, wire.AddStaffRequest(user=user, name=name, roles=roles))
     except Error as problem:
         form = signed_in_form(request, {"user": user, "name": name, "roles": roles})
-        return await _list_page(request, refuse(request, form, problem, _FIELDS), status=problem.http_status)
+        return await _list_page(request, refuse(request, form, problem, _FIELDS))
     return _link_page(request, reply.member, reply.link, is_new=True)
 
 
@@ -61,19 +58,17 @@ def role_options(request: Request) -> list[tuple[str, str, str]]:
     return [(role, words.code("role", role), words.say(f"staff.role.{role}")) for role in ROLES]
 
 
-async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _list_page(request: Request, form: Form) -> Response:
     staff = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
-    return page(request, "staff.html", staff=staff, form=form, role_options=role_options(request), status=status)
+    return page(request, "staff.html", staff=staff, form=form, role_options=role_options(request))
 
 
 @router.get("/staff/{account_id}")
-@for_signed_in
 async def person(request: Request) -> Response:
     return await _person_page(request, signed_in_form(request))
 
 
 @router.post("/staff/{account_id}")
-@for_signed_in
 async def set_roles(request: Request) -> Response:
     """Replace the roles of a person. The button that closes the account sends no roles."""
     fields = await read_form(request)
@@ -81,8 +76,8 @@ async def set_roles(request: Request) -> Response:
     roles = [] if closes else fields.many("roles")
     form = signed_in_form(request, {"roles": roles})
     if not roles and not closes:
-        form.errors["roles"] = wording(language(request)).say("staff.without_roles")
-        return await _person_page(request, form, status=400)
+        form.add_error("roles", wording(language(request)).say("staff.without_roles"))
+        return await _person_page(request, form)
     message = wire.SetRolesRequest(
         id=request.path_params["account_id"],
         roles=roles,
@@ -93,7 +88,6 @@ async def set_roles(request: Request) -> Response:
 
 
 @router.post("/staff/{account_id}/links")
-@for_signed_in
 async def make_link(request: Request) -> Response:
     """Make a new one-time link and show it. No other page shows the link."""
     await read_form(request)
@@ -104,11 +98,11 @@ async def make_link(request: Request) -> Response:
         raise
     except Error as problem:
         form = refuse(request, signed_in_form(request), problem, {})
-        return await _person_page(request, form, status=problem.http_status)
+        return await _person_page(request, form)
     return _link_page(request, reply.member, reply.link, is_new=False)
 
 
-async def _person_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _person_page(request: Request, form: Form) -> Response:
     person = await _find(request)
     if "roles" not in form.values:
         form.values = {**form.values, "roles": list(person.roles)}
@@ -118,7 +112,6 @@ async def _person_page(request: Request, form: Form, *, status: int = 200) -> Re
         person=person,
         form=form,
         role_options=role_options(request),
-        status=status,
     )
 
 

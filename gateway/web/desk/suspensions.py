@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,30 +9,27 @@ from chassis.errors import Error
 from gateway.api.suspensions import suspensions_as_csv
 from gateway.clients import call, circulation
 from gateway.web.desk.lending import may, names_of
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 _PAGE = 100
 
 
 @router.get("/desk/suspensions")
-@for_signed_in
 async def suspensions(request: Request) -> Response:
     note = "suspensions.ended" if request.query_params.get("ended") else ""
     return await _list(request, signed_in_form(request), note=note)
 
 
 @router.get("/desk/suspensions.csv")
-@for_signed_in
 async def suspensions_csv(request: Request) -> Response:
     return await suspensions_as_csv(request, wire.ListSuspensionsRequest())
 
 
 @router.post("/desk/suspensions")
-@for_signed_in
 async def end_suspension(request: Request) -> Response:
     """End the suspension of one member of the list, and show the list again."""
     fields = await read_form(request)
@@ -42,11 +38,11 @@ async def end_suspension(request: Request) -> Response:
     try:
         await call(request, circulation(request).EndSuspension, message)
     except Error as problem:
-        return await _list(request, refuse(request, form, problem, {}), status=problem.http_status)
+        return await _list(request, refuse(request, form, problem, {}))
     return redirect("/desk/suspensions?ended=1")
 
 
-async def _list(request: Request, form: Form, *, note: str = "", status: int = 200) -> Response:
+async def _list(request: Request, form: Form, *, note: str = "") -> Response:
     message = wire.ListSuspensionsRequest(limit=_PAGE, cursor=request.query_params.get("cursor", "")[:500])
     reply = await call(request, circulation(request).ListSuspensions, message)
     names = await names_of(request, [row.member_id for row in reply.suspensions])
@@ -60,5 +56,4 @@ async def _list(request: Request, form: Form, *, note: str = "", status: int = 2
         are_names_missing=names is None,
         may_end=may(request, "members.block"),
         note=note,
-        status=status,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,12 +11,12 @@ from chassis.errors import Error, NotFound
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 
-router = APIRouter()
+router = SignedInRouter()
 
 NOTES = ("disabled", "active", "replayed", "deleted")
 _PAGE = 50
@@ -32,13 +31,11 @@ _FORM_FIELDS = {
 
 
 @router.get("/notices/webhooks")
-@for_signed_in
 async def list_webhooks(request: Request) -> Response:
     return await _list_page(request, signed_in_form(request, {"kinds": []}))
 
 
 @router.post("/notices/webhooks")
-@for_signed_in
 async def create_webhook(request: Request) -> Response:
     """Add a webhook and show its secret. No other page shows the secret."""
     fields = await read_form(request)
@@ -46,23 +43,21 @@ async def create_webhook(request: Request) -> Response:
     message = wire.CreateWebhookRequest(url=fields.text("url"), kinds=values["kinds"], contact=fields.text("contact"))
     form = signed_in_form(request, values)
     if not values["kinds"]:
-        form.errors["kinds"] = words_of(request).say("webhooks.choose")
-        return await _list_page(request, form, status=400)
+        form.add_error("kinds", words_of(request).say("webhooks.choose"))
+        return await _list_page(request, form)
     try:
         reply = await call(request, notifications(request).CreateWebhook, message)
     except Error as problem:
-        return await _list_page(request, refuse(request, form, problem, _FORM_FIELDS), status=problem.http_status)
+        return await _list_page(request, refuse(request, form, problem, _FORM_FIELDS))
     return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret)
 
 
 @router.get("/notices/webhooks/{webhook_id}")
-@for_signed_in
 async def show_webhook(request: Request) -> Response:
     return await _webhook_page(request, signed_in_form(request))
 
 
 @router.post("/notices/webhooks/{webhook_id}/replay")
-@for_signed_in
 async def replay_webhook(request: Request) -> Response:
     """Activate a webhook. With a cursor, send events again, beginning with the event of the cursor."""
     fields = await read_form(request)
@@ -77,7 +72,6 @@ async def replay_webhook(request: Request) -> Response:
 
 
 @router.post("/notices/webhooks/{webhook_id}/disable")
-@for_signed_in
 async def disable_webhook(request: Request) -> Response:
     await read_form(request)
     webhook_id: str = request.path_params["webhook_id"]
@@ -89,7 +83,6 @@ async def disable_webhook(request: Request) -> Response:
 
 
 @router.post("/notices/webhooks/{webhook_id}/delete")
-@for_signed_in
 async def delete_webhook(request: Request) -> Response:
     await read_form(request)
     message = wire.DeleteWebhookRequest(id=request.path_params["webhook_id"])
@@ -104,10 +97,10 @@ async def _refused(request: Request, problem: Error) -> Response:
     if isinstance(problem, NotFound) and problem.reason == "WEBHOOK_UNKNOWN":
         raise problem
     form = refuse(request, signed_in_form(request), problem, {})
-    return await _webhook_page(request, form, status=problem.http_status)
+    return await _webhook_page(request, form)
 
 
-async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _list_page(request: Request, form: Form) -> Response:
     reply = await call(request, notifications(request).ListWebhooks, wire.ListWebhooksRequest())
     words = words_of(request)
     return page(
@@ -120,11 +113,10 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
         kind_choices=[(kind, words.code("fact_kind", kind), "") for kind in reply.kinds],
         form=form,
         note=_note(request),
-        status=status,
     )
 
 
-async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> Response:
+async def _webhook_page(request: Request, form: Form) -> Response:
     webhook_id: str = request.path_params["webhook_id"]
     cursor = request.query_params.get("cursor", "")[:64]
     message = wire.ListDeliveriesRequest(id=webhook_id, limit=_PAGE, cursor=cursor)
@@ -156,7 +148,6 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
         form=form,
         note=_note(request),
         replayed=int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else 0,
-        status=status,
     )
 
 
