@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber
+from gateway.api.queries import NoParameters, QueryModel, WholeNumber
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
@@ -44,9 +44,7 @@ class HolidaysQuery(QueryModel):
 
 
 @router.get("/calendars/{branch}", **documented("Calendar of a branch", model=models.Calendar, errors=ERRORS))
-async def get_calendar(
-    request: Request, branch: BranchCode, query: Annotated[QueryModel, Query()], circulation: Circulation
-) -> Response:
+async def get_calendar(request: Request, branch: BranchCode, query: NoParameters, circulation: Circulation) -> Response:
     """Return the calendar of a branch. Before the first one is saved, the version is 0 and every day is open."""
     reply = await call(request, circulation.GetCalendar, wire.GetCalendarRequest(branch=branch))
     return _respond(to_model(models.Calendar, reply.calendar))

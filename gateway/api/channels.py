@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.writes import Version
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
@@ -24,9 +24,7 @@ ChannelName = Annotated[str, Path(description="Name of a channel.", pattern=r"^[
 
 
 @router.get("/notices/sending-rules", **documented("Hours for digests", model=models.SendingRules, errors=ERRORS))
-async def get_sending_rules(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def get_sending_rules(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """Return the institution's hours for digests. They never overlap the quiet hours, 20:00–07:00."""
     reply = await call(request, notifications.GetSendingRules, wire.GetSendingRulesRequest())
     return private(to_model(models.SendingRules, reply.rules), version=reply.rules.version)
@@ -51,9 +49,7 @@ async def put_sending_rules(
 
 
 @router.get("/channels", **documented("Health of channels", model=models.Channels, errors=ERRORS))
-async def list_channels(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def list_channels(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """List the channels of the setting CHANNELS, in order of fallback."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest())
     return private(to_model(models.Channels, reply))
@@ -63,7 +59,7 @@ async def list_channels(
     "/channels/{channel}/status", **documented("Health of a channel", model=models.ChannelStatus, errors=(*ERRORS, 404))
 )
 async def get_channel_status(
-    request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
+    request: Request, channel: ChannelName, query: NoParameters, notifications: Notifications
 ) -> Response:
     """Return the state of a channel, its waiting messages, and the institution's counts of the last 30 days."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest(name=channel))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import OneOf, QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters, OneOf, QueryModel, WholeNumber, number, text
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1 import models
@@ -50,10 +50,7 @@ async def list_conversations(
     **documented("A conversation with its last messages", model=models.Conversation, errors=(*_READ_ERRORS, 404)),
 )
 async def get_conversation(
-    request: Request,
-    conversation_id: ConversationId,
-    query: Annotated[QueryModel, Query()],
-    notifications: Notifications,
+    request: Request, conversation_id: ConversationId, query: NoParameters, notifications: Notifications
 ) -> Response:
     """Return a conversation. The audit log records each request."""
     reply = await call(request, notifications.GetConversation, wire.GetConversationRequest(id=conversation_id))

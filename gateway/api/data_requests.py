@@ -12,7 +12,7 @@ from chassis.models import example_of, to_message, to_model
 from gateway.api.member_copy import as_file, copy_of, own_copy
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, text
+from gateway.api.queries import NoParameters, QueryModel, text
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
@@ -38,7 +38,7 @@ _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, 
     "/account/data-requests",
     **documented("The caller's data requests", model=models.DataRequests, errors=(*ERRORS, 404)),
 )
-async def list_own_data_requests(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_own_data_requests(request: Request, query: NoParameters, members: Members) -> Response:
     """List the caller's requests with their answers, the open ones first."""
     reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
     return private(to_model(models.DataRequests, reply, has_more=False))
@@ -65,7 +65,7 @@ async def add_own_data_request(request: Request, body: models.OwnRequestBody, me
     response_model=dict[str, Any],
     **documented("Copy of the caller's data", example=_COPY, errors=(*ERRORS, 404)),
 )
-async def get_own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
+async def get_own_data(request: Request, query: NoParameters) -> Response:
     """Return the caller's data in the members service, and the open loans.
 
     The copy does not contain notices, devices or conversations.
@@ -124,7 +124,7 @@ async def answer_data_request(
     response_model=dict[str, Any],
     **documented("Copy of a member's data", example=_COPY, errors=(*ERRORS, 404)),
 )
-async def get_member_data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
+async def get_member_data(request: Request, member_id: MemberId, query: NoParameters) -> Response:
     """Return the member's data in the members service, and the loan history.
 
     The copy does not contain notices, devices or conversations.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import Body, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import devices_pb2 as wire
@@ -54,9 +54,7 @@ class NewDevice(Body):
 @router.get(
     "/account/devices", **documented("Browsers that show the caller's notices", model=models.Devices, errors=ERRORS)
 )
-async def list_own_devices(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def list_own_devices(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """List the browsers of the member who is signed in."""
     reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
     return private(to_model(models.Devices, reply))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Unavailable
 from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON
 from gateway.clients import Services
 
@@ -30,7 +30,7 @@ class Health(ResponseModel):
     response_model=Health,
     **documented("This process responds", example={"status": "live"}, errors=(400,)),
 )
-async def live(query: Annotated[QueryModel, Query()]) -> Response:
+async def live(query: NoParameters) -> Response:
     """Return 200 while this process runs. The services are not checked."""
     return _response(Health(status="live"))
 
@@ -40,7 +40,7 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     response_model=Health,
     **documented("Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
-async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
+async def ready(query: NoParameters, request: Request, services: Services) -> Response:
     """Return 200 when a replica of the catalogue is ready and this process is not stopping.
 
     Other services are not checked.

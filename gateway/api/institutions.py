@@ -20,7 +20,7 @@ from gateway.api.institution_models import (
     institution_of,
 )
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, text
+from gateway.api.queries import NoParameters, QueryModel, text
 from gateway.api.schemas import JSON
 from gateway.api.writes import version_tag
 from gateway.clients import Catalog, call
@@ -48,7 +48,7 @@ class BranchesQuery(QueryModel):
     response_model=Institutions,
     **documented("Institutions", revalidates=True, example={"total": 1, "hits": [INSTITUTION_EXAMPLE]}),
 )
-async def list_institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
+async def list_institutions(request: Request, query: NoParameters, catalog: Catalog) -> Response:
     """List the institutions that share this catalogue."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
     hits = [institution_of(institution) for institution in reply.institutions]
@@ -61,7 +61,7 @@ async def list_institutions(request: Request, query: Annotated[QueryModel, Query
     **documented("An institution", example=INSTITUTION_EXAMPLE, errors=(400, 404, 429, 503, 504)),
 )
 async def get_institution(
-    request: Request, institution: InstitutionCode, query: Annotated[QueryModel, Query()], catalog: Catalog
+    request: Request, institution: InstitutionCode, query: NoParameters, catalog: Catalog
 ) -> Response:
     """Return the description of an institution. The ETag is its version."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest(code=institution))
@@ -88,11 +88,7 @@ async def list_branches(request: Request, query: Annotated[BranchesQuery, Query(
     **documented("A branch", example=BRANCH_EXAMPLE, errors=(400, 404, 429, 503, 504)),
 )
 async def get_branch(
-    request: Request,
-    institution: InstitutionCode,
-    code: BranchCode,
-    query: Annotated[QueryModel, Query()],
-    catalog: Catalog,
+    request: Request, institution: InstitutionCode, code: BranchCode, query: NoParameters, catalog: Catalog
 ) -> Response:
     """Return the description of a branch. The ETag is its version."""
     message = wire.ListBranchesRequest(institution=institution, code=code)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import OneOf, QueryModel, WholeNumber
+from gateway.api.queries import NoParameters, OneOf, QueryModel, WholeNumber
 from gateway.api.schemas import ID_PATTERN
 from gateway.api.writes import Version
 from gateway.clients import Catalog, call
@@ -66,9 +66,7 @@ async def list_fast_adds(request: Request, query: Annotated[FastAddsQuery, Query
 
 
 @router.get("/items/{item_id}", **documented("An item", model=models.EditedItem, errors=(*ERRORS, 404)))
-async def get_item(
-    request: Request, item_id: ItemId, query: Annotated[QueryModel, Query()], catalog: Catalog
-) -> Response:
+async def get_item(request: Request, item_id: ItemId, query: NoParameters, catalog: Catalog) -> Response:
     """Return an item of the caller's institution. The ETag is its version."""
     reply = await call(request, catalog.GetItem, wire.GetItemRequest(id=item_id))
     return private(to_model(models.EditedItem, reply.item), version=reply.item.version)

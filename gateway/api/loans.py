@@ -13,7 +13,7 @@ from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.loan_csv import CSV, loans_as_csv
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import Flag, QueryModel, WholeNumber, number, text
+from gateway.api.queries import Flag, NoParameters, QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ID_PATTERN, JSON, MEMBER_ID_EXAMPLE, MemberId
 from gateway.clients import Circulation, call
 from gateway.negotiation import language, preferred_media_type
@@ -89,9 +89,7 @@ async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], ci
     "/loans/{loan_id}/why",
     **documented("How the due date of a loan was determined", model=LoanExplained, errors=(*ERRORS, 404)),
 )
-async def explain_loan(
-    request: Request, loan_id: LoanId, query: Annotated[QueryModel, Query()], circulation: Circulation
-) -> Response:
+async def explain_loan(request: Request, loan_id: LoanId, query: NoParameters, circulation: Circulation) -> Response:
     """Return the policy row and the calendar days that determined the due date."""
     reply = await call(request, circulation.ExplainLoan, wire.ExplainLoanRequest(id=loan_id))
     return private(to_model(LoanExplained, reply, row=to_model(LoanPolicyRow, reply.row)))
@@ -124,7 +122,7 @@ async def renew_all_loans(request: Request, member_id: MemberId, circulation: Ci
     **documented("A member's loans, limit and refusals", model=models.Borrower, errors=(*ERRORS, 404)),
 )
 async def get_borrower(
-    request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], circulation: Circulation
+    request: Request, member_id: MemberId, query: NoParameters, circulation: Circulation
 ) -> Response:
     """Return a borrower by member id, or by card number as scanned."""
     reply = await call(request, circulation.GetBorrower, wire.GetBorrowerRequest(member=member_id))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON, MemberId
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Members, call
@@ -60,7 +60,7 @@ async def search_members(request: Request, body: models.SearchBody, members: Mem
 
 
 @router.get("/member-categories", **documented("Categories of members", model=models.Categories, errors=ERRORS))
-async def list_member_categories(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_member_categories(request: Request, query: NoParameters, members: Members) -> Response:
     """List the categories of members of the caller's institution."""
     reply = await call(request, members.ListCategories, wire.ListCategoriesRequest())
     return private(to_model(models.Categories, reply))
@@ -86,9 +86,7 @@ async def register_member(request: Request, body: models.NewMemberBody, members:
 
 
 @router.get("/members/{member_id}", **documented("A member", model=Member, errors=(*ERRORS, 404)))
-async def get_member(
-    request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], members: Members
-) -> Response:
+async def get_member(request: Request, member_id: MemberId, query: NoParameters, members: Members) -> Response:
     """Return a member. Contact data needs the scope members.contact. The audit log records each request."""
     reply = await call(request, members.GetMember, wire.GetMemberRequest(id=member_id))
     return _member(reply.member)

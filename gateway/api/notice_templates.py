@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Notifications, call
 from gateway.request_guard import accept_bodies
@@ -47,9 +47,7 @@ _ONE = "/templates/{notice_kind}/{channel}/{language}"
 
 
 @router.get("/templates", **documented("Kinds and saved templates", model=models.Templates, errors=ERRORS))
-async def list_templates(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def list_templates(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """List the kinds of notices with their variables, and the templates that the institution has saved."""
     reply = await call(request, notifications.ListTemplates, wire.ListTemplatesRequest())
     return private(to_model(models.Templates, reply))
@@ -61,7 +59,7 @@ async def get_template(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    query: Annotated[QueryModel, Query()],
+    query: NoParameters,
     notifications: Notifications,
 ) -> Response:
     """Return the template in force. The ETag is its version."""
@@ -96,7 +94,7 @@ async def list_template_versions(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    query: Annotated[QueryModel, Query()],
+    query: NoParameters,
     notifications: Notifications,
 ) -> Response:
     """List all versions, the newest first, each with the account and the time. Version 0 is the default text."""

@@ -14,7 +14,7 @@ from gateway.api.loan_csv import CSV
 from gateway.api.members import ERRORS, private
 from gateway.api.notice_csv import notices_as_csv
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ID_PATTERN, JSON, MEMBER_ID_EXAMPLE
 from gateway.clients import Notifications, call
 from gateway.negotiation import preferred_media_type
@@ -65,7 +65,7 @@ async def list_notices(
     **documented("A notice with its text and attempts", model=models.NoticeInFull, errors=(*ERRORS, 404)),
 )
 async def get_notice(
-    request: Request, notice_id: NoticeId, query: Annotated[QueryModel, Query()], notifications: Notifications
+    request: Request, notice_id: NoticeId, query: NoParameters, notifications: Notifications
 ) -> Response:
     """Return a notice. The audit log records each request."""
     reply = await call(request, notifications.GetNotice, wire.GetNoticeRequest(id=notice_id))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
 from rangkiang.members.v1 import requests_pb2 as wire
@@ -21,7 +19,7 @@ _ERRORS = (*ERRORS, 404)
 
 
 @router.get("/account/consents", **documented("The caller's consents", model=models.OwnConsents, errors=_ERRORS))
-async def list_own_consents(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_own_consents(request: Request, query: NoParameters, members: Members) -> Response:
     """List consents and withdrawals of the caller and of the children whose guardian the caller is."""
     return await _consents(request, members)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +11,7 @@ from chassis.models import Refusal, ResponseModel, to_model
 from gateway.api.loans import ACT_ERRORS, ERRORS, SERVICE, LoanId
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.clients import Circulation, call
 from gateway.negotiation import language
 from rangkiang.circulation.v1 import loans_pb2 as wire
@@ -42,7 +40,7 @@ class OwnLoans(ResponseModel):
 
 
 @router.get("/account/loans", **documented("The caller's own loans", model=OwnLoans, errors=ERRORS))
-async def list_own_loans(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
+async def list_own_loans(request: Request, query: NoParameters, circulation: Circulation) -> Response:
     """List the caller's open loans, each with the reasons against a renewal."""
     reply = await call(request, circulation.ListOwnLoans, wire.ListOwnLoansRequest())
     hits = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +10,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
@@ -46,7 +44,7 @@ class Policies(models.Policies):
 
 
 @router.get("/policies", **documented("The lending rules", model=Policies, errors=ERRORS))
-async def get_policies(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
+async def get_policies(request: Request, query: NoParameters, circulation: Circulation) -> Response:
     """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
     return _policies(reply.policies)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number
+from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number
 from gateway.api.schemas import MemberId
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
@@ -39,7 +39,7 @@ def _model(preferences: wire.Preferences) -> Response:
     **documented("A member's notice preferences", model=models.Preferences, errors=(*ERRORS, 404)),
 )
 async def get_member_preferences(
-    request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], notifications: Notifications
+    request: Request, member_id: MemberId, query: NoParameters, notifications: Notifications
 ) -> Response:
     """Return the notice preferences of a member, for staff."""
     reply = await call(request, notifications.GetPreferences, wire.GetPreferencesRequest(member_id=member_id))
@@ -67,9 +67,7 @@ async def put_member_preferences(
 @router.get(
     "/account/preferences", **documented("The caller's own notice preferences", model=models.Preferences, errors=ERRORS)
 )
-async def get_own_preferences(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def get_own_preferences(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """Return the notice preferences of the member who is signed in."""
     reply = await call(request, notifications.GetOwnPreferences, wire.GetOwnPreferencesRequest())
     return _model(reply.preferences)

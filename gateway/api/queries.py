@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from starlette.requests import Request
@@ -110,6 +111,10 @@ class QueryModel(BaseModel):
                     str(item).lower() if isinstance(item, bool) else str(item) for item in values
                 ]
         return parameters
+
+
+# The parameter of a route that has no query parameters of its own.
+NoParameters = Annotated[QueryModel, Query()]
 
 
 class NearQuery(QueryModel):

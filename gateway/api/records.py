@@ -13,7 +13,7 @@ from starlette.responses import Response
 from chassis.models import to_model
 from gateway import clients
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NearQuery, QueryModel
+from gateway.api.queries import NearQuery, NoParameters
 from gateway.api.schemas import JSON, RecordId, UncheckedRecordId, check_record_id
 from gateway.clients import Catalog, call
 from gateway.formats import ENDING_BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES
@@ -48,7 +48,7 @@ Ending = Annotated[
     ),
 )
 async def get_record_form(
-    request: Request, record_id: UncheckedRecordId, ending: Ending, query: Annotated[QueryModel, Query()]
+    request: Request, record_id: UncheckedRecordId, ending: Ending, query: NoParameters
 ) -> Response:
     """Return a record in the format of the URL's ending, for clients that cannot set Accept."""
     return await record_in_format(request, record_id, ending)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON
 from gateway.callers import address_of
 from gateway.clients import Members, call
@@ -79,7 +77,7 @@ async def issue_token(request: Request, body: models.ClientCredentials, members:
     "/account",
     **documented("The caller's own account", model=models.Account, errors=(400, 401, 403, 404, 429, 503, 504)),
 )
-async def get_account(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def get_account(request: Request, query: NoParameters, members: Members) -> Response:
     """Return the account and the scopes of the access token."""
     reply = await call(request, members.GetAccount, members_pb2.GetAccountRequest())
     return Response(to_model(models.Account, reply.account).to_json(), media_type=JSON)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Members, call
@@ -55,7 +55,7 @@ _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 
 
 @router.get("/staff", **documented("Staff", model=models.StaffList, errors=_READ_ERRORS))
-async def list_staff(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_staff(request: Request, query: NoParameters, members: Members) -> Response:
     """List the staff of the caller's institution."""
     reply = await call(request, members.ListStaff, wire.ListStaffRequest())
     return _json(to_model(models.StaffList, reply))
@@ -118,7 +118,7 @@ async def make_link(request: Request, account_id: AccountId, members: Members) -
 
 
 @router.get("/clients", **documented("Clients", model=models.ClientList, errors=_READ_ERRORS))
-async def list_clients(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
+async def list_clients(request: Request, query: NoParameters, members: Members) -> Response:
     """List the programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
     return _json(to_model(models.ClientList, reply))

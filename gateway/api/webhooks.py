@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
@@ -48,9 +48,7 @@ class Deleted(ResponseModel):
 
 
 @router.get("/webhooks", **documented("Webhooks of the caller", model=models.Webhooks, errors=_READ_ERRORS))
-async def list_webhooks(
-    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
-) -> Response:
+async def list_webhooks(request: Request, query: NoParameters, notifications: Notifications) -> Response:
     """List the webhooks of the client. Staff get the webhooks of all clients of the institution."""
     reply = await call(request, notifications.ListWebhooks, wire.ListWebhooksRequest())
     return private(to_model(models.Webhooks, reply))
