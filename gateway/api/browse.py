@@ -12,7 +12,6 @@ from starlette.responses import Response
 from chassis.errors import NotFound
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON
 from gateway.clients import Catalog, call
 from gateway.responses import respond
@@ -43,28 +42,15 @@ Kind = Annotated[
 ]
 
 
-class BrowseQuery(QueryModel):
-    term: str = text("Heading at which to open the list; by default its first heading.", example="navis")
-    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Number of entries before the position.")
-    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Number of entries from the position on.")
-    cursor: str = text("The `previous` or `next` value of another page; replaces `term`.", longest=500)
-
-
-class ClassesQuery(QueryModel):
-    parent: str = text(
-        "List the subclasses of this class, given by `value` or `notation`; by default the main classes.",
-        longest=20,
-        example="8",
-    )
-
-
 @router.get(
     "/browse/{kind}",
     **documented(
         "A list of headings around a term", revalidates=True, model=models.Headings, errors=(400, 404, 429, 503, 504)
     ),
 )
-async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
+async def browse(
+    request: Request, kind: Kind, query: Annotated[models.BrowseQuery, Query()], catalog: Catalog
+) -> Response:
     """List authors, subjects, series, titles or call numbers in order, each with its number of records."""
     reply = await call(request, catalog.Browse, to_message(wire.BrowseRequest, query, kind=kind))
     return respond(request, to_model(models.Headings, reply).to_json(), JSON)
@@ -74,7 +60,7 @@ async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Que
     "/classes",
     **documented("Classes of the tree", revalidates=True, model=models.Classes, errors=(400, 404, 429, 503, 504)),
 )
-async def list_classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
+async def list_classes(request: Request, query: Annotated[models.ClassesQuery, Query()], catalog: Catalog) -> Response:
     """List the main classes or the subclasses of a class, each with the library's caption and its number of records."""
-    reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
+    reply = await call(request, catalog.ListClasses, to_message(wire.ListClassesRequest, query))
     return respond(request, to_model(models.Classes, reply).to_json(), JSON)

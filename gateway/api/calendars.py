@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, WholeNumber
+from gateway.api.queries import NoParameters
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
@@ -37,10 +37,6 @@ class CalendarBody(models.CalendarBody):
     version: int | None = Field(
         None, description="Ignored: If-Match names the version.", ge=0, le=1_000_000_000_000, examples=[3]
     )
-
-
-class HolidaysQuery(QueryModel):
-    year: Annotated[int, WholeNumber(2000, 2100)] = Field(description="Year.", examples=[2026])
 
 
 @router.get("/calendars/{branch}", **documented("Calendar of a branch", model=models.Calendar, errors=ERRORS))
@@ -82,10 +78,10 @@ async def put_calendar(
     ),
 )
 async def propose_holidays(
-    request: Request, query: Annotated[HolidaysQuery, Query()], circulation: Circulation
+    request: Request, query: Annotated[models.HolidaysQuery, Query()], circulation: Circulation
 ) -> Response:
     """List days that a manager can confirm in a calendar. Lunar dates without a government decree are estimates."""
-    reply = await call(request, circulation.ProposeHolidays, wire.ProposeHolidaysRequest(year=query.year))
+    reply = await call(request, circulation.ProposeHolidays, to_message(wire.ProposeHolidaysRequest, query))
     return private(to_model(models.Holidays, reply))
 
 

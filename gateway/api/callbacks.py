@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from chassis.models import ResponseModel
+from chassis.queries import QueryModel, text
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, text
 from gateway.api.schemas import JSON
 from gateway.clients import Notifications, call
 from gateway.request_guard import accept_bodies

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.models import example_of, to_message, to_model
+from chassis.queries import OneOf, QueryModel
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import OneOf, QueryModel
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, OneOf, QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1 import models
@@ -26,18 +25,12 @@ _ID = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 ConversationId = Annotated[str, Path(description="A conversation's identifier (UUID).", examples=[_ID])]
 
 
-class ConversationsQuery(QueryModel):
-    state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; by default both.")
-    cursor: str = text("The `next` value of the previous page, with the same state.", longest=64)
-    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Conversations on a page.")
-
-
 @router.get(
     "/conversations",
     **documented("Conversations with people who wrote to the library", model=models.Conversations, errors=_READ_ERRORS),
 )
 async def list_conversations(
-    request: Request, query: Annotated[ConversationsQuery, Query()], notifications: Notifications
+    request: Request, query: Annotated[models.ConversationsQuery, Query()], notifications: Notifications
 ) -> Response:
     """List conversations. The audit log records each request."""
     message = to_message(wire.ListConversationsRequest, query)

@@ -12,7 +12,7 @@ from chassis.models import example_of, to_message, to_model
 from gateway.api.member_copy import as_file, copy_of, own_copy
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, text
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
@@ -22,12 +22,6 @@ router = APIRouter(tags=["data requests"], route_class=ApiRoute)
 _SERVICE = "/rangkiang.members.v1.Members"
 REQUEST_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f08-23456789abcd"
 RequestId = Annotated[str, Path(description="A data request's identifier (UUID).", examples=[REQUEST_ID_EXAMPLE])]
-
-
-class RequestsQuery(QueryModel):
-    member: str = text(
-        "Id of a member whose requests are listed; by default all open requests of the institution.", longest=64
-    )
 
 
 _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, "name": "Siti Rahma"},
@@ -74,9 +68,11 @@ async def get_own_data(request: Request, query: NoParameters) -> Response:
 
 
 @router.get("/data-requests", **documented("Data requests", model=models.DataRequests, errors=(*ERRORS, 404)))
-async def list_data_requests(request: Request, query: Annotated[RequestsQuery, Query()], members: Members) -> Response:
+async def list_data_requests(
+    request: Request, query: Annotated[models.DataRequestsQuery, Query()], members: Members
+) -> Response:
     """List the open requests of the institution, the first due first; or all requests of one member."""
-    reply = await call(request, members.ListDataRequests, wire.ListDataRequestsRequest(id=query.member))
+    reply = await call(request, members.ListDataRequests, to_message(wire.ListDataRequestsRequest, query))
     return private(to_model(models.DataRequests, reply))
 
 

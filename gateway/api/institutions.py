@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel
+from chassis.models import ResponseModel, to_message
 from gateway.api.institution_models import (
     BRANCH_EXAMPLE,
     INSTITUTION_EXAMPLE,
@@ -20,12 +20,13 @@ from gateway.api.institution_models import (
     institution_of,
 )
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, text
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON
 from gateway.api.writes import version_tag
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1 import models
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
@@ -37,10 +38,6 @@ InstitutionCode = Annotated[
 BranchCode = Annotated[
     str, Path(description="Code of a branch of that institution.", min_length=1, max_length=64, examples=["PST"])
 ]
-
-
-class BranchesQuery(QueryModel):
-    institution: str = text("Code of an institution; by default all institutions.", longest=32, example="PKS")
 
 
 @router.get(
@@ -75,9 +72,11 @@ async def get_institution(
         "Branches", revalidates=True, example={"total": 1, "hits": [BRANCH_EXAMPLE]}, errors=(400, 404, 429, 503, 504)
     ),
 )
-async def list_branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
+async def list_branches(
+    request: Request, query: Annotated[models.BranchesQuery, Query()], catalog: Catalog
+) -> Response:
     """List the branches of all institutions, or of one."""
-    reply = await call(request, catalog.ListBranches, wire.ListBranchesRequest(institution=query.institution))
+    reply = await call(request, catalog.ListBranches, to_message(wire.ListBranchesRequest, query))
     hits = [branch_of(branch) for branch in reply.branches]
     return respond(request, Branches(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
 

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
+from chassis.queries import OneOf
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, OneOf, QueryModel, WholeNumber
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN
 from gateway.api.writes import Version
 from gateway.clients import Catalog, call
@@ -31,14 +32,12 @@ ItemId = Annotated[
 ]
 
 
-class FastAddsQuery(QueryModel):
+class FastAddsQuery(models.FastAddsQuery):
     """The items to list."""
 
     fast_add: Annotated[
         str, OneOf(("true",)), Field(description="Always true: items that a desk added and no import has matched yet.")
     ]
-    cursor: str = Field("", description="The `next` value of the previous page.", max_length=64)
-    limit: Annotated[int, WholeNumber(1, 200), Field(description="Items on a page.")] = 50
 
 
 @router.post(

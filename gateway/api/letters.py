@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
+from chassis.queries import text
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, text
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models, print_pb2
 
@@ -22,17 +22,13 @@ _NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
 _PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
 
 
-class LettersQuery(QueryModel):
-    by: str = text("How letters are grouped: group (class or study programme) or street.", longest=16, example="group")
-
-
-class PdfQuery(LettersQuery):
+class PdfQuery(models.LettersQuery):
     paper: str = text("Paper: a4, or 58mm for a receipt printer.", longest=8, example="a4")
 
 
 @router.get("/notices/letters", **documented("The print list", model=models.Letters, errors=ERRORS))
 async def list_letters(
-    request: Request, query: Annotated[LettersQuery, Query()], notifications: Notifications
+    request: Request, query: Annotated[models.LettersQuery, Query()], notifications: Notifications
 ) -> Response:
     """List the letters by group or street. The caller also needs the scope members.contact."""
     reply = await call(request, notifications.ListPrint, to_message(print_pb2.ListPrintRequest, query))

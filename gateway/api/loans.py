@@ -13,8 +13,8 @@ from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.loan_csv import CSV, loans_as_csv
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import Flag, NoParameters, QueryModel, WholeNumber, number, text
-from gateway.api.schemas import ID_PATTERN, JSON, MEMBER_ID_EXAMPLE, MemberId
+from gateway.api.queries import NoParameters
+from gateway.api.schemas import ID_PATTERN, JSON, MemberId
 from gateway.clients import Circulation, call
 from gateway.negotiation import language, preferred_media_type
 from rangkiang.circulation.v1 import loans_pb2 as wire
@@ -30,17 +30,6 @@ LoanId = Annotated[
     Path(description="A loan's identifier (UUID).", examples=["0192f3a4-5b6c-7d8e-9f07-23456789abcd"]),
     WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
 ]
-
-
-class LoansQuery(QueryModel):
-    member: str = text("Loans of this member: an id, or a card number as scanned.", example=MEMBER_ID_EXAMPLE)
-    branch: str = text("Loans of this branch, by its code.", longest=64, example="PST")
-    group: str = text("Loans of this class or study programme.", example="XI IPS 3")
-    item: str = text("Loans of this item: an id, or a barcode as scanned.", example="KS0015001")
-    overdue: Annotated[bool, Flag] = Field(False, description="Only overdue loans.")
-    returned: Annotated[bool, Flag] = Field(False, description="Include loans that have ended.")
-    cursor: str = text("The `next` value of the previous page.", longest=500)
-    limit: Annotated[int, WholeNumber(1, 500)] = number(100, "Loans on a page.")
 
 
 _ROW_EXAMPLE = {
@@ -77,7 +66,9 @@ class LoanExplained(models.LoanExplained):
     "/loans",
     **documented("Loans", model=models.Loans, content={CSV: {"schema": {"type": "string"}}}, errors=(*ERRORS, 404)),
 )
-async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:
+async def list_loans(
+    request: Request, query: Annotated[models.LoansQuery, Query()], circulation: Circulation
+) -> Response:
     """List loans of the caller's institution, by default open ones, the first due first. CSV has all pages."""
     message = to_message(wire.ListLoansRequest, query)
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:

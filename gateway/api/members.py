@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_message, to_model
+from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON, MemberId
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Members, call

@@ -14,8 +14,8 @@ from gateway.api.loan_csv import CSV
 from gateway.api.members import ERRORS, private
 from gateway.api.notice_csv import notices_as_csv
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
-from gateway.api.schemas import ID_PATTERN, JSON, MEMBER_ID_EXAMPLE
+from gateway.api.queries import NoParameters
+from gateway.api.schemas import ID_PATTERN, JSON
 from gateway.clients import Notifications, call
 from gateway.negotiation import preferred_media_type
 from rangkiang.notifications.v1 import models
@@ -32,17 +32,6 @@ NoticeId = Annotated[
 ]
 
 
-class NoticesQuery(QueryModel):
-    member: str = text("Id of a member whose notices are listed.", longest=64, example=MEMBER_ID_EXAMPLE)
-    state: str = text(
-        "State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.", longest=16,
-        example="unknown",
-    )  # fmt: skip
-    kind: str = text("Kind of notices.", longest=32, example="overdue")
-    cursor: str = text("The `next` value of the previous page.", longest=64)
-    limit: Annotated[int, WholeNumber(1, 500)] = number(50, "Notices on a page.")
-
-
 @router.get(
     "/notices",
     **documented(
@@ -50,7 +39,7 @@ class NoticesQuery(QueryModel):
     ),
 )
 async def list_notices(
-    request: Request, query: Annotated[NoticesQuery, Query()], notifications: Notifications
+    request: Request, query: Annotated[models.NoticesQuery, Query()], notifications: Notifications
 ) -> Response:
     """List notices by member, state and kind, the newest first. CSV has all pages in one file."""
     message = to_message(wire.ListNoticesRequest, query)

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_model
+from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.institutions import BranchCode, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
 from gateway.responses import respond

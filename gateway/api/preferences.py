@@ -11,7 +11,7 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import MemberId
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
@@ -21,10 +21,6 @@ router = APIRouter(tags=["notices"], route_class=ApiRoute)
 
 _SERVICE = "/rangkiang.notifications.v1.Notifications"
 _NAME = r"^[a-z_]{1,32}$"
-
-
-class OwnNoticesQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, 50)] = number(20, "Largest number of notices.")
 
 
 _CHANGE_ERRORS = (*ERRORS, 404, 409, 422)
@@ -101,7 +97,7 @@ async def opt_out(request: Request, body: models.OptOutBody, notifications: Noti
 
 @router.get("/account/notices", **documented("The caller's own last notices", model=models.OwnNotices, errors=ERRORS))
 async def list_own_notices(
-    request: Request, query: Annotated[OwnNoticesQuery, Query()], notifications: Notifications
+    request: Request, query: Annotated[models.OwnNoticesQuery, Query()], notifications: Notifications
 ) -> Response:
     """List the caller's last notices, without their texts."""
     reply = await call(request, notifications.ListOwnNotices, to_message(wire.ListOwnNoticesRequest, query))

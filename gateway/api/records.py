@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_model
+from chassis.models import to_message, to_model
 from gateway import clients
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NearQuery, NoParameters
@@ -112,9 +112,9 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
     **documented("A record's items", revalidates=True, model=models.Items, errors=(400, 404, 410, 429, 503, 504)),
 )
 async def list_items(
-    request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()], catalog: Catalog
+    request: Request, record_id: RecordId, query: Annotated[models.ItemsQuery, Query()], catalog: Catalog
 ) -> Response:
     """List the items of a record in all institutions, by branch and call number; those of the branch `near` first."""
-    message = wire.ListItemsRequest(record_id=record_id, branch=query.near)
+    message = to_message(wire.ListItemsRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListItems, message)
     return respond(request, to_model(models.Items, reply).to_json(), JSON)

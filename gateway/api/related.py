@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_model
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NearQuery, QueryModel, WholeNumber, number
 from gateway.api.schemas import JSON, RecordId
 from gateway.clients import Catalog, call
 from gateway.responses import respond
@@ -22,24 +21,15 @@ router = APIRouter(tags=["records"], route_class=ApiRoute)
 MOST_RECORDS = 20
 
 
-class SimilarQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(6, "Largest number of records.")
-
-
-class NeighboursQuery(NearQuery):
-    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(5, "Largest number of records on each side.")
-
-
 @router.get(
     "/records/{record_id}/similar",
     **documented("Similar records", revalidates=True, model=models.SimilarRecords, errors=(400, 404, 429, 503, 504)),
 )
 async def list_similar(
-    request: Request, record_id: RecordId, query: Annotated[SimilarQuery, Query()], catalog: Catalog
+    request: Request, record_id: RecordId, query: Annotated[models.SimilarQuery, Query()], catalog: Catalog
 ) -> Response:
     """List similar records, each with the reason."""
-    message = wire.ListSimilarRequest(record_id=record_id, limit=query.limit)
-    reply = await call(request, catalog.ListSimilar, message)
+    reply = await call(request, catalog.ListSimilar, to_message(wire.ListSimilarRequest, query, record_id=record_id))
     return respond(request, to_model(models.SimilarRecords, reply).to_json(), JSON)
 
 
@@ -50,9 +40,9 @@ async def list_similar(
     ),
 )
 async def list_neighbours(
-    request: Request, record_id: RecordId, query: Annotated[NeighboursQuery, Query()], catalog: Catalog
+    request: Request, record_id: RecordId, query: Annotated[models.NeighboursQuery, Query()], catalog: Catalog
 ) -> Response:
     """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item."""
-    message = wire.ListNeighboursRequest(record_id=record_id, branch=query.near, limit=query.limit)
+    message = to_message(wire.ListNeighboursRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListNeighbours, message)
     return respond(request, to_model(models.Neighbours, reply).to_json(), JSON)

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from chassis.models import to_model
 from chassis.output import csv_line
+from chassis.queries import OneOf, QueryModel, text
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import OneOf, QueryModel, text
 from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
 from gateway.negotiation import preferred_media_type

@@ -13,18 +13,9 @@ from starlette.routing import Route
 
 from chassis.errors import Invalid, NotFound
 from chassis.models import ResponseModel, to_model
+from chassis.queries import OneOf, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import (
-    FACETS,
-    Filters,
-    OneOf,
-    SearchQuery,
-    SuggestQuery,
-    WholeNumber,
-    number,
-    read_query,
-    text,
-)
+from gateway.api.queries import FACETS, Filters, SearchQuery, SuggestQuery, read_query
 from gateway.api.schemas import JSON, RECORD_ID_EXAMPLE
 from gateway.api.search_response import search_page_json
 from gateway.clients import Catalog, call, catalog

@@ -14,7 +14,6 @@ from gateway.api.loan_csv import CSV
 from gateway.api.loans import ACT_ERRORS, ERRORS, SERVICE
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON, MemberId
 from gateway.clients import Circulation, call, circulation
 from gateway.negotiation import preferred_media_type
@@ -30,11 +29,6 @@ _MARK: Final = "\ufeff"
 _COLUMNS: Final = ("begins_on", "ends_on", "days", "group", "category", "card", "member")
 
 
-class SuspensionsQuery(QueryModel):
-    cursor: str = text("The `next` value of the previous page.", longest=500)
-    limit: Annotated[int, WholeNumber(1, 500)] = number(100, "Members on a page.")
-
-
 @router.get(
     "/suspensions",
     **documented(
@@ -42,7 +36,7 @@ class SuspensionsQuery(QueryModel):
     ),
 )
 async def list_suspensions(
-    request: Request, query: Annotated[SuspensionsQuery, Query()], circulation: Circulation
+    request: Request, query: Annotated[models.SuspensionsQuery, Query()], circulation: Circulation
 ) -> Response:
     """List the members who are suspended now, the first to end first. CSV has all pages."""
     message = to_message(wire.ListSuspensionsRequest, query)

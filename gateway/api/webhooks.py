@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NoParameters, QueryModel, WholeNumber, number, text
+from gateway.api.queries import NoParameters
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
@@ -34,11 +34,6 @@ class MadeWebhook(models.Webhook):
         description="Key that signs deliveries; only this response has it.",
         examples=["rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe"],
     )
-
-
-class DeliveriesQuery(QueryModel):
-    cursor: str = text("The `next` value of the previous page.", longest=64)
-    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Events on a page.")
 
 
 class Deleted(ResponseModel):
@@ -90,7 +85,10 @@ async def replay_webhook(
     **documented("Events for a webhook", model=models.Deliveries, errors=(*_READ_ERRORS, 404)),
 )
 async def list_deliveries(
-    request: Request, webhook_id: WebhookId, query: Annotated[DeliveriesQuery, Query()], notifications: Notifications
+    request: Request,
+    webhook_id: WebhookId,
+    query: Annotated[models.DeliveriesQuery, Query()],
+    notifications: Notifications,
 ) -> Response:
     """List the events of the last 7 days, the newest first. The `id` of an event is the cursor of a replay."""
     message = to_message(wire.ListDeliveriesRequest, query, id=webhook_id)

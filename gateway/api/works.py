@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_model
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NearQuery
 from gateway.api.schemas import JSON, WorkId
 from gateway.clients import Catalog, call
 from gateway.responses import respond
@@ -25,8 +24,8 @@ router = APIRouter(tags=["works"], route_class=ApiRoute)
     **documented("A work and its editions", revalidates=True, model=models.Work, errors=(400, 404, 429, 503, 504)),
 )
 async def get_work(
-    request: Request, work_id: WorkId, query: Annotated[NearQuery, Query()], catalog: Catalog
+    request: Request, work_id: WorkId, query: Annotated[models.WorkQuery, Query()], catalog: Catalog
 ) -> Response:
     """Return a work and its editions. For a work that was merged, the work that replaced it is returned."""
-    reply = await call(request, catalog.GetWork, wire.GetWorkRequest(id=work_id, branch=query.near))
+    reply = await call(request, catalog.GetWork, to_message(wire.GetWorkRequest, query, id=work_id))
     return respond(request, to_model(models.Work, reply).to_json(), JSON)

@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.queries import QueryModel, text
 from gateway import formats
-from gateway.api.queries import QueryModel, read_query, text
+from gateway.api.queries import read_query
 from gateway.api.records import record_in_format
 from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog

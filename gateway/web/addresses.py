@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from pydantic import Field
 from starlette.requests import Request
 
+from chassis.queries import OneOf, QueryModel
 from chassis.redaction import redact
-from gateway.api.queries import FACETS, OneOf, QueryModel, SearchQuery, read_query
+from gateway.api.queries import FACETS, SearchQuery, read_query
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 Params = dict[str, list[str]]

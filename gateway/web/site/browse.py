@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chassis.errors import NotFound
-from gateway.api.queries import OneOf, QueryModel, read_query, text
+from chassis.queries import OneOf, QueryModel, text
+from gateway.api.queries import read_query
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web.hits import brief_record

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.api.queries import FACETS, OneOf, WholeNumber
+from chassis.queries import OneOf, WholeNumber
+from gateway.api.queries import FACETS
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web.addresses import (

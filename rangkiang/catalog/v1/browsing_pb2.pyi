@@ -127,9 +127,7 @@ class ListClassesRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """"" lists the main classes, "8" or "800" its divisions, "81" or "810" its sections, "899" or "899.22" the numbers
-    with decimals below it, "2X" the classes below 2X.
-    """
+    """List the subclasses of this class, given by `value` or `notation`; by default the main classes."""
     def __init__(
         self,
         *,
@@ -233,9 +231,9 @@ class ListNeighboursRequest(_message.Message):
     record_id: _builtins.str
     """Id of a record. The reply has the neighbours of its first item in the branch."""
     branch: _builtins.str
-    """"INSTITUTION/BRANCH"; empty: the branch of the record's first item."""
+    """The reader's branch, INSTITUTION/BRANCH; listed first."""
     limit: _builtins.int
-    """At most 20 on each side; 0 means 5."""
+    """Largest number of records on each side."""
     def __init__(
         self,
         *,
@@ -375,7 +373,7 @@ class ListSimilarRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     limit: _builtins.int
-    """1 to 20; 0 means 6."""
+    """Largest number of records."""
     def __init__(
         self,
         *,
@@ -454,13 +452,13 @@ class BrowseRequest(_message.Message):
     kind: _builtins.str
     """"author", "subject", "series", "title" or "call_number"."""
     term: _builtins.str
-    """The place in the list, as typed; empty for the beginning of the list."""
+    """Heading at which to open the list; by default its first heading."""
     before: _builtins.int
-    """Entries before the place; at most 50."""
+    """Number of entries before the position."""
     after: _builtins.int
-    """Entries from the place on; at most 50; 0 means 20."""
+    """Number of entries from the position on."""
     cursor: _builtins.str
-    """From BrowseReply.previous or next, instead of term."""
+    """The `previous` or `next` value of another page; replaces `term`."""
     def __init__(
         self,
         *,

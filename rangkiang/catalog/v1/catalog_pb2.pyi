@@ -480,7 +480,7 @@ class ListItemsRequest(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     branch: _builtins.str
-    """The reader's branch, "INSTITUTION/BRANCH", whose items come first. Empty: none."""
+    """The reader's branch, INSTITUTION/BRANCH; listed first."""
     def __init__(
         self,
         *,
@@ -941,7 +941,7 @@ class ListBranchesRequest(_message.Message):
     INSTITUTION_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     institution: _builtins.str
-    """Code of one institution; empty means all."""
+    """Code of an institution; by default all institutions."""
     code: _builtins.str
     """Code of one branch of that institution; empty means all."""
     def __init__(

@@ -227,9 +227,9 @@ class ListFastAddsRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Cursor of the previous reply; empty for the first page."""
+    """The `next` value of the previous page."""
     limit: _builtins.int
-    """1 to 200; 0 means 50."""
+    """Items on a page."""
     def __init__(
         self,
         *,

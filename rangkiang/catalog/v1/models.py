@@ -8,6 +8,7 @@ from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
 
@@ -68,6 +69,10 @@ class FacetValues(ResponseModel):
     total: int = Field(description='Number of records that match.', examples=[240])
 
 
+class ClassesQuery(QueryModel):
+    parent: str = text('List the subclasses of this class, given by `value` or `notation`; by default the main classes.', longest=20, example='8')
+
+
 class ClassOfTree(ResponseModel):
     """A class of the classification."""
 
@@ -86,6 +91,11 @@ class Classes(ResponseModel):
     hits: list[ClassOfTree] = Field(description='The main classes, or the subclasses of `parent`.')
     path: list[ClassOfTree] = Field(description='Classes from the main class down to `parent`.', examples=[[{'value': '8', 'notation': '800', 'caption': {'id': 'Kesusastraan', 'en': 'Literature'}, 'count': 180, 'divided': True}]])
     without: int = Field(description='Number of records without a class.', examples=[3])
+
+
+class NeighboursQuery(QueryModel):
+    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
+    limit: Annotated[int, WholeNumber(1, 20)] = Field(default=5, description='Largest number of records on each side.')
 
 
 class Neighbour(ResponseModel):
@@ -108,6 +118,10 @@ class Neighbours(ResponseModel):
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of that branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
 
 
+class SimilarQuery(QueryModel):
+    limit: Annotated[int, WholeNumber(1, 20)] = Field(default=6, description='Largest number of records.')
+
+
 class Similar(ResponseModel):
     """A record that is similar to another."""
 
@@ -122,6 +136,13 @@ class SimilarRecords(ResponseModel):
 
     total: int = Field(description='Number of records in `hits`.', examples=[1])
     hits: list[Similar] = Field(description='The records, the most similar first.')
+
+
+class BrowseQuery(QueryModel):
+    term: str = text('Heading at which to open the list; by default its first heading.', longest=200, example='navis')
+    before: Annotated[int, WholeNumber(0, 50)] = Field(default=0, description='Number of entries before the position.')
+    after: Annotated[int, WholeNumber(1, 50)] = Field(default=20, description='Number of entries from the position on.')
+    cursor: str = text('The `previous` or `next` value of another page; replaces `term`.', longest=500)
 
 
 class Heading(ResponseModel):
@@ -331,6 +352,10 @@ class FullRecord(ResponseModel):
     editions: int | None = Field(default=None, description='Number of editions of the work in this catalogue.', examples=[2])
 
 
+class ItemsQuery(QueryModel):
+    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
+
+
 class CallNumber(ResponseModel):
     """The parts of a call number; missing parts are empty."""
 
@@ -437,6 +462,10 @@ class Position(ResponseModel):
     longitude: float = Field(description='Degrees east, WGS 84.', examples=[100.6543])
 
 
+class BranchesQuery(QueryModel):
+    institution: str = text('Code of an institution; by default all institutions.', longest=32, example='PKS')
+
+
 class Branch(ResponseModel):
     """A place of an institution that has items."""
 
@@ -508,6 +537,11 @@ class EditedItem(ResponseModel):
     is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
 
 
+class FastAddsQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=64)
+    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Items on a page.')
+
+
 class FastAdds(ResponseModel):
     """Items that desks added and no import has updated since."""
 
@@ -520,6 +554,10 @@ class ChangedItemBody(Body):
 
     barcode: str | None = Field(default=None, description='Barcode, as scanned.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['KS0000988'])
     status: str | None = Field(default=None, description='Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', max_length=40, examples=['in_repair'])
+
+
+class WorkQuery(QueryModel):
+    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
 
 
 class Edition(ResponseModel):

@@ -410,8 +410,9 @@ class ListSuspensionsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
+    """Members on a page."""
     cursor: _builtins.str
-    """Cursor of the previous reply; empty for the first page."""
+    """The `next` value of the previous page."""
     def __init__(
         self,
         *,
@@ -875,18 +876,21 @@ class ListLoansRequest(_message.Message):
     WITH_RETURNED_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     member: _builtins.str
-    """Id of a member, or a number as scanned."""
+    """Loans of this member: an id, or a card number as scanned."""
     branch: _builtins.str
-    """Code of the branch that lent the item."""
+    """Loans of this branch, by its code."""
     is_overdue: _builtins.bool
+    """Only overdue loans."""
     group: _builtins.str
+    """Loans of this class or study programme."""
     limit: _builtins.int
+    """Loans on a page."""
     cursor: _builtins.str
-    """Cursor of the previous reply; empty for the first page."""
+    """The `next` value of the previous page."""
     with_returned: _builtins.bool
     """Include loans that have ended."""
     item: _builtins.str
-    """Id or barcode of an item."""
+    """Loans of this item: an id, or a barcode as scanned."""
     def __init__(
         self,
         *,

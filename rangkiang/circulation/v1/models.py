@@ -8,6 +8,7 @@ from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
 
@@ -92,6 +93,11 @@ class CheckedIn(ResponseModel):
     repeated: bool = Field(description='True when the scan repeats one of the last 60 seconds: nothing was changed.')
 
 
+class SuspensionsQuery(QueryModel):
+    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=100, description='Members on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+
+
 class SuspendedMember(ResponseModel):
     """A suspended member, without the name."""
 
@@ -155,6 +161,17 @@ class Renewals(ResponseModel):
 
     total: int = Field(description='Number of loans.', examples=[1])
     hits: list[Renewal] = Field(description='The loans, the first due first.')
+
+
+class LoansQuery(QueryModel):
+    member: str = text('Loans of this member: an id, or a card number as scanned.', longest=200, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
+    branch: str = text('Loans of this branch, by its code.', longest=64, example='PST')
+    overdue: Annotated[bool, Flag] = Field(default=False, description='Only overdue loans.')
+    group: str = text('Loans of this class or study programme.', longest=200, example='XI IPS 3')
+    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=100, description='Loans on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    returned: Annotated[bool, Flag] = Field(default=False, description='Include loans that have ended.')
+    item: str = text('Loans of this item: an id, or a barcode as scanned.', longest=200, example='KS0015001')
 
 
 class Loans(ResponseModel):
@@ -413,6 +430,10 @@ class OpeningDay(ResponseModel):
     date: str = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
     hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
     season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
+
+
+class HolidaysQuery(QueryModel):
+    year: Annotated[int, WholeNumber(2000, 2100)] = Field(description='Year.', examples=[2026])
 
 
 class Holidays(ResponseModel):

@@ -738,6 +738,7 @@ class ProposeHolidaysRequest(_message.Message):
 
     YEAR_FIELD_NUMBER: _builtins.int
     year: _builtins.int
+    """Year."""
     def __init__(
         self,
         *,

@@ -8,6 +8,7 @@ from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 
 
 class Text(ResponseModel):

@@ -176,6 +176,7 @@ RESPONSE_FIELD_NUMBER: _builtins.int
 BODY_FIELD_NUMBER: _builtins.int
 TOTAL_FIELD_NUMBER: _builtins.int
 AS_LIST_FIELD_NUMBER: _builtins.int
+QUERY_FIELD_NUMBER: _builtins.int
 LABEL_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
@@ -196,6 +197,8 @@ total: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions,
 """Description of `total`, the number of items in the response's list, which the message does not have."""
 as_list: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.bool]
 """The message is a list of the values of its fields in JSON: ["08:00", "16:00"]."""
+query: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
+"""Name of the model of query parameters."""
 label: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Label]
 """The name of a value for people."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Json]

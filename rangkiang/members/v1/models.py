@@ -8,6 +8,7 @@ from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
 
@@ -432,6 +433,10 @@ class OwnRequestBody(Body):
 
     kind: str = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
     text: str = Field(default="", description='What the member asks for; stored sealed.', max_length=8000, repr=False, examples=['My address has changed.'])
+
+
+class DataRequestsQuery(QueryModel):
+    member: str = text('Id of a member whose requests are listed; by default all open requests of the institution.', longest=64)
 
 
 class DataRequests(ResponseModel):

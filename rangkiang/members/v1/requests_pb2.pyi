@@ -209,7 +209,7 @@ class ListDataRequestsRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Id of a member; by default the open requests of the institution."""
+    """Id of a member whose requests are listed; by default all open requests of the institution."""
     def __init__(
         self,
         *,

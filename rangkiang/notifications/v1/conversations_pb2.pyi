@@ -115,11 +115,11 @@ class ListConversationsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """"open", "done", or empty for both."""
+    """open or done; by default both."""
     limit: _builtins.int
-    """At most 200; 0 means 50."""
+    """Conversations on a page."""
     cursor: _builtins.str
-    """Cursor of the previous reply, for the same state; empty for the first page."""
+    """The `next` value of the previous page, with the same state."""
     def __init__(
         self,
         *,

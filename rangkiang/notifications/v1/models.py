@@ -8,7 +8,14 @@ from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
+
+
+class ConversationsQuery(QueryModel):
+    state: Annotated[str, OneOf(('', 'open', 'done'))] = Field(default='', description='open or done; by default both.')
+    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Conversations on a page.')
+    cursor: str = text('The `next` value of the previous page, with the same state.', longest=64)
 
 
 class ConversationMessage(ResponseModel):
@@ -99,6 +106,14 @@ class Notice(ResponseModel):
     zone: str = Field(description='IANA zone of the branch; without a branch, of the institution.', examples=['Asia/Jakarta'])
 
 
+class NoticesQuery(QueryModel):
+    member: str = text('Id of a member whose notices are listed.', longest=64, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
+    state: str = text('State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.', longest=16, example='unknown')
+    kind: str = text('Kind of notices.', longest=32, example='overdue')
+    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=50, description='Notices on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=64)
+
+
 class Notices(ResponseModel):
     """A page of notices."""
 
@@ -106,6 +121,10 @@ class Notices(ResponseModel):
     total: int = Field(description='Number of notices on all pages, counted up to 1,000.', examples=[1])
     next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
     has_more: bool = Field(description='True when there are more than `total`.')
+
+
+class OwnNoticesQuery(QueryModel):
+    limit: Annotated[int, WholeNumber(1, 50)] = Field(default=20, description='Largest number of notices.')
 
 
 class OwnNotices(ResponseModel):
@@ -230,6 +249,10 @@ class RulesBody(Body):
 
     opens: str = Field(description='First time, HH:MM; 07:00 or later.', max_length=5, examples=['08:00'])
     closes: str = Field(description='Last time, HH:MM; 20:00 or earlier.', max_length=5, examples=['18:00'])
+
+
+class LettersQuery(QueryModel):
+    by: str = text('How letters are grouped: group (class or study programme) or street.', longest=16, example='group')
 
 
 class Letter(ResponseModel):
@@ -432,6 +455,11 @@ class Webhooks(ResponseModel):
 
     total: int = Field(description='Number of subscriptions.', examples=[1])
     hits: list[Webhook] = Field(description='The subscriptions.')
+
+
+class DeliveriesQuery(QueryModel):
+    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Events on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=64)
 
 
 class Delivery(ResponseModel):

@@ -114,11 +114,15 @@ class ListNoticesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     WITHOUT_TOTAL_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
+    """Id of a member whose notices are listed."""
     state: _builtins.str
+    """State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
     kind: _builtins.str
+    """Kind of notices."""
     limit: _builtins.int
-    """At most 500; 0 means 50."""
+    """Notices on a page."""
     cursor: _builtins.str
+    """The `next` value of the previous page."""
     without_total: _builtins.bool
     """Do not count: counting takes longer than reading a page."""
     def __init__(
@@ -181,7 +185,7 @@ class ListOwnNoticesRequest(_message.Message):
 
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most 50."""
+    """Largest number of notices."""
     def __init__(
         self,
         *,

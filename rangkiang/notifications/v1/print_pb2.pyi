@@ -25,7 +25,7 @@ class ListPrintRequest(_message.Message):
 
     BY_FIELD_NUMBER: _builtins.int
     by: _builtins.str
-    """"group" (class or study programme, the default) or "street"."""
+    """How letters are grouped: group (class or study programme) or street."""
     def __init__(
         self,
         *,

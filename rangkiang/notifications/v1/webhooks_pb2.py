@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\x91\x05\n\x07Webhook\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\tclient_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12:\n\x03url\x18\x03 \x01(\tB-\xea\xc7\x18)\x12\'https://sistem.kampus.example/rangkiang\x12\x35\n\x05kinds\x18\x04 \x03(\tB&\xea\xc7\x18\"\x12 [\"loan.opened\", \"loan.returned\"]\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12\x1b\n\x05state\x18\x06 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06\x61\x63tive\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12J\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12>\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12:\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12J\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x0f\n\x07waiting\x18\r \x01(\x03\x12\x15\n\rmade_by_staff\x18\x0e \x01(\x08:\x0b\xca\xc1\x18\x07Webhook\"\xd8\x01\n\x14\x43reateWebhookRequest\x12?\n\x03url\x18\x01 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07H\x01\x12<\n\x05kinds\x18\x02 \x03(\tB-\xea\xc7\x18)\x12 [\"loan.opened\", \"loan.returned\"] \x14H\x01\xa0\x01\x01\x12\x31\n\x07\x63ontact\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x15sistem@kampus.example\x18\xc0\x02`\x01:\x0e\xd2\xc1\x18\nNewWebhook\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"\xad\x01\n\x11ListWebhooksReply\x12\x41\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.WebhookB\n\xea\xc7\x18\x06\n\x04hits\x12\x15\n\x05kinds\x18\x02 \x03(\tB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01:(\xca\xc1\x18\x08Webhooks\xda\xc1\x18\x18Number of subscriptions.\"B\n\x15ListDeliveriesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"\xfc\x01\n\x08\x44\x65livery\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1f\n\x04kind\x18\x02 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bloan.opened\x12N\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x39\n\x0c\x64\x65livered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0c\xca\xc1\x18\x08\x44\x65livery\"\xd6\x01\n\x13ListDeliveriesReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x44\n\ndeliveries\x18\x02 \x03(\x0b\x32$.rangkiang.notifications.v1.DeliveryB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0e\xca\xc1\x18\nDeliveries\"#\n\x15\x44isableWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"Y\n\x13\x44isableWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook:\x0c\xca\xc1\x18\x08\x44isabled\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"x\n\x14ReplayWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12<\n\x06\x63ursor\x18\x02 \x01(\tB,\xea\xc7\x18(\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x18@:\x0e\xd2\xc1\x18\nReplayBody\"q\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x17\n\x05\x63ount\x18\x02 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x31\x32:\x0c\xca\xc1\x18\x08Replayedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\x91\x05\n\x07Webhook\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\tclient_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12:\n\x03url\x18\x03 \x01(\tB-\xea\xc7\x18)\x12\'https://sistem.kampus.example/rangkiang\x12\x35\n\x05kinds\x18\x04 \x03(\tB&\xea\xc7\x18\"\x12 [\"loan.opened\", \"loan.returned\"]\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12\x1b\n\x05state\x18\x06 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06\x61\x63tive\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12J\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12>\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12:\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12J\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x0f\n\x07waiting\x18\r \x01(\x03\x12\x15\n\rmade_by_staff\x18\x0e \x01(\x08:\x0b\xca\xc1\x18\x07Webhook\"\xd8\x01\n\x14\x43reateWebhookRequest\x12?\n\x03url\x18\x01 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07H\x01\x12<\n\x05kinds\x18\x02 \x03(\tB-\xea\xc7\x18)\x12 [\"loan.opened\", \"loan.returned\"] \x14H\x01\xa0\x01\x01\x12\x31\n\x07\x63ontact\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x15sistem@kampus.example\x18\xc0\x02`\x01:\x0e\xd2\xc1\x18\nNewWebhook\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"\xad\x01\n\x11ListWebhooksReply\x12\x41\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.WebhookB\n\xea\xc7\x18\x06\n\x04hits\x12\x15\n\x05kinds\x18\x02 \x03(\tB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01:(\xca\xc1\x18\x08Webhooks\xda\xc1\x18\x18Number of subscriptions.\"v\n\x15ListDeliveriesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1c\n\x05limit\x18\x02 \x01(\x05\x42\r\xea\xc7\x18\t(\x01\x30\xc8\x01R\x02\x35\x30\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02\x18@:\x13\xea\xc1\x18\x0f\x44\x65liveriesQuery\"\xfc\x01\n\x08\x44\x65livery\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1f\n\x04kind\x18\x02 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bloan.opened\x12N\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x39\n\x0c\x64\x65livered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0c\xca\xc1\x18\x08\x44\x65livery\"\xd6\x01\n\x13ListDeliveriesReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x44\n\ndeliveries\x18\x02 \x03(\x0b\x32$.rangkiang.notifications.v1.DeliveryB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0e\xca\xc1\x18\nDeliveries\"#\n\x15\x44isableWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"Y\n\x13\x44isableWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook:\x0c\xca\xc1\x18\x08\x44isabled\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"x\n\x14ReplayWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12<\n\x06\x63ursor\x18\x02 \x01(\tB,\xea\xc7\x18(\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x18@:\x0e\xd2\xc1\x18\nReplayBody\"q\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x17\n\x05\x63ount\x18\x02 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x31\x32:\x0c\xca\xc1\x18\x08Replayedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,6 +69,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWEBHOOKSREPLY'].fields_by_name['zone']._serialized_options = b'\352\307\030\002h\001'
   _globals['_LISTWEBHOOKSREPLY']._loaded_options = None
   _globals['_LISTWEBHOOKSREPLY']._serialized_options = b'\312\301\030\010Webhooks\332\301\030\030Number of subscriptions.'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['id']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['limit']._serialized_options = b'\352\307\030\t(\0010\310\001R\00250'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['cursor']._serialized_options = b'\352\307\030\002\030@'
+  _globals['_LISTDELIVERIESREQUEST']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST']._serialized_options = b'\352\301\030\017DeliveriesQuery'
   _globals['_DELIVERY'].fields_by_name['id']._loaded_options = None
   _globals['_DELIVERY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f05-23456789abcd'
   _globals['_DELIVERY'].fields_by_name['kind']._loaded_options = None
@@ -110,21 +118,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWEBHOOKSREPLY']._serialized_start=1136
   _globals['_LISTWEBHOOKSREPLY']._serialized_end=1309
   _globals['_LISTDELIVERIESREQUEST']._serialized_start=1311
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1377
-  _globals['_DELIVERY']._serialized_start=1380
-  _globals['_DELIVERY']._serialized_end=1632
-  _globals['_LISTDELIVERIESREPLY']._serialized_start=1635
-  _globals['_LISTDELIVERIESREPLY']._serialized_end=1849
-  _globals['_DISABLEWEBHOOKREQUEST']._serialized_start=1851
-  _globals['_DISABLEWEBHOOKREQUEST']._serialized_end=1886
-  _globals['_DISABLEWEBHOOKREPLY']._serialized_start=1888
-  _globals['_DISABLEWEBHOOKREPLY']._serialized_end=1977
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1979
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=2013
-  _globals['_DELETEWEBHOOKREPLY']._serialized_start=2015
-  _globals['_DELETEWEBHOOKREPLY']._serialized_end=2035
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=2037
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=2157
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=2159
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=2272
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1429
+  _globals['_DELIVERY']._serialized_start=1432
+  _globals['_DELIVERY']._serialized_end=1684
+  _globals['_LISTDELIVERIESREPLY']._serialized_start=1687
+  _globals['_LISTDELIVERIESREPLY']._serialized_end=1901
+  _globals['_DISABLEWEBHOOKREQUEST']._serialized_start=1903
+  _globals['_DISABLEWEBHOOKREQUEST']._serialized_end=1938
+  _globals['_DISABLEWEBHOOKREPLY']._serialized_start=1940
+  _globals['_DISABLEWEBHOOKREPLY']._serialized_end=2029
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=2031
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=2065
+  _globals['_DELETEWEBHOOKREPLY']._serialized_start=2067
+  _globals['_DELETEWEBHOOKREPLY']._serialized_end=2087
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=2089
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=2209
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=2211
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=2324
 # @@protoc_insertion_point(module_scope)

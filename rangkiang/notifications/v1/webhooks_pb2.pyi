@@ -219,8 +219,9 @@ class ListDeliveriesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     limit: _builtins.int
-    """At most 200; 0 means 50."""
+    """Events on a page."""
     cursor: _builtins.str
+    """The `next` value of the previous page."""
     def __init__(
         self,
         *,
