@@ -18,6 +18,7 @@ from chassis.context import Context
 from chassis.database.sql import insert_for, insert_ignore
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
+from chassis.models import choices
 from chassis.security.encryption import MasterKey
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications.channels.port import Channel, usable_by
@@ -34,7 +35,7 @@ from services.notifications.tables import (
     RefusedAddress,
 )
 
-STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "dropped", "print", "printed", "unknown")
+STATES = choices(wire.Notice, "state")
 RESENDABLE = ("failed", "unknown", "print", "printed")
 USUAL_PAGE, LONGEST_PAGE = 50, 500
 DAYS_SHOWN = 30

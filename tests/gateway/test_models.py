@@ -11,7 +11,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 
 from chassis.models import choices, example_of, to_message, to_model
+from rangkiang.catalog.v1 import models as catalog
+from rangkiang.catalog.v1 import works_pb2
+from rangkiang.circulation.v1 import models as circulation
+from rangkiang.circulation.v1 import rules_pb2
 from rangkiang.members.v1 import models, people_pb2, requests_pb2
+from rangkiang.notifications.v1 import models as notifications
+from rangkiang.notifications.v1 import notices_pb2
 from tests.conftest import CHECKOUT
 
 DECLARED = """
@@ -50,6 +56,31 @@ def test_nested_objects_and_lists_become_messages() -> None:
     assert message.fields.guardian == people_pb2.Guardian(name="Rahmawati")
     assert list(message.evidence) == ["ktp"]
     assert list(message.consents) == [people_pb2.Consent(**consent, how="desk")]
+
+
+def test_a_parameter_sets_the_field_that_it_names() -> None:
+    message = to_message(notices_pb2.ListNoticesRequest, notifications.NoticesQuery(member="0192", limit="20"))
+    assert (message.member_id, message.limit) == ("0192", 20)
+
+
+def test_a_list_of_messages_can_be_an_object_of_lists_in_a_body_and_in_a_response() -> None:
+    body = circulation.SeasonBody.model_validate(
+        {"from": "2026-02-18", "to": "2026-03-17", "weekly": {"fri": [["08:00", "11:30"], ["13:30", "16:00"]]}}
+    )
+    message = to_message(rules_pb2.Season, body)
+    assert [(day.day, [(hours.opens, hours.closes) for hours in day.hours]) for day in message.weekly] == [
+        ("fri", [("08:00", "11:30"), ("13:30", "16:00")])
+    ]
+    weekly = to_model(circulation.Season, message).model_dump(by_alias=True)["weekly"]
+    assert {day: hours for day, hours in weekly.items() if hours} == {"fri": [["08:00", "11:30"], ["13:30", "16:00"]]}
+    assert list(weekly) == ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def test_stored_json_is_sent_unchanged_among_the_properties_around_it() -> None:
+    edition = works_pb2.Edition(record={"id": "0192", "brief": b'{"title": "Kemarau"}'}, score=95)
+    assert to_model(catalog.Edition, edition).to_json() == (
+        b'{"id":"0192","record":{"title": "Kemarau"},"holdings":[],"score":95,"reasons":[]}'
+    )
 
 
 def test_a_body_has_no_property_that_the_route_or_the_service_sets() -> None:

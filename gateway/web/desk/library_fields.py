@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chassis.models import choices
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
 
 Place = wire.Institution | wire.Branch
 Values = dict[str, str]
 
-# A test compares these with the catalogue.
-LINK_KINDS = ("website", "instagram", "facebook", "youtube", "x", "tiktok")
+LINK_KINDS = choices(wire.SocialLink, "kind")
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 _OF_BOTH = ("npp", "isil", *_CONTACT)
 INSTITUTION_FIELDS = ("name", "short_name", "motto", *_OF_BOTH)

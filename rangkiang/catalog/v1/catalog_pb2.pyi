@@ -891,7 +891,7 @@ class SocialLink(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """instagram, facebook, youtube, x, tiktok or website."""
+    """Kind."""
     url: _builtins.str
     """URL, https or http."""
     def __init__(

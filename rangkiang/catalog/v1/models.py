@@ -400,7 +400,7 @@ class Items(ResponseModel):
 class SocialLink(ResponseModel):
     """A web site or social media account."""
 
-    kind: str = Field(description='instagram, facebook, youtube, x, tiktok or website.', examples=['website'])
+    kind: str = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', examples=['website'])
     url: str = Field(description='URL, https or http.', examples=['https://perpustakaan.example'])
 
 
@@ -434,7 +434,7 @@ class Institution(ResponseModel):
 class LinkBody(Body):
     """A web site or social media account."""
 
-    kind: str = Field(description='instagram, facebook, youtube, x, tiktok or website.', max_length=40, examples=['website'])
+    kind: str = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', max_length=40, examples=['website'])
     url: str = Field(description='URL, https or http.', max_length=2000, examples=['https://perpustakaan.example'])
 
 

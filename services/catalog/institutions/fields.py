@@ -14,9 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chassis.errors import Invalid, Refusal
+from chassis.models import choices
+from rangkiang.catalog.v1.catalog_pb2 import SocialLink
 from services.catalog.texts import normalize
 
-LINK_KINDS = ("instagram", "facebook", "youtube", "x", "tiktok", "website")
+LINK_KINDS = choices(SocialLink, "kind")
 MOST_LINKS = 8
 MOST_ENTRIES = 20  # services of a branch, means of accessibility
 MOST_PHOTOS = 8  # of an institution
