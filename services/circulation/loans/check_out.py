@@ -40,6 +40,7 @@ _borrowers: Any = Borrower.__table__
 _suspensions: Any = Suspension.__table__
 _OPEN_LOAN = insert(_loans)
 _OPEN_LOAN_OF_COPY = select(_loans).where(_loans.c.copy_id == bindparam("copy_id"), _loans.c.returned_at.is_(None))
+_LAST_RETURN = select(func.max(_loans.c.returned_at)).where(_loans.c.copy_id == bindparam("copy_id"))
 _SUSPENDED_UNTIL = select(func.max(_suspensions.c.ends_on)).where(
     _suspensions.c.borrower_id == bindparam("borrower_id"), _suspensions.c.ended_at.is_(None)
 )
@@ -98,7 +99,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
             transit_to=branches.code_of(copy.transit_to),
         ),
         row=row,
-        returned_at=_last_return(session, copy) if act.channel == counts.PAPER else None,
+        returned_at=session.scalar(_LAST_RETURN, {"copy_id": copy.id}) if act.channel == counts.PAPER else None,
     )
     waived = act.judge(rules.refusals_of_loan(inputs))
     # When the policy's refusal is waived, the loan follows the row that refuses, or the defaults if no row matches.
@@ -151,12 +152,7 @@ def borrower_inputs(session: Session, borrower: Borrower, *, today: date) -> rul
 
 
 def due_of(
-    row: PolicyRow,
-    calendar: Calendar,
-    borrower: Borrower | None,
-    *,
-    at: datetime,
-    counts_from: datetime | None = None,
+    row: PolicyRow, calendar: Calendar, borrower: Borrower | None, *, at: datetime, counts_from: datetime | None = None
 ) -> Due:
     """Return when a loan or a renewal is due."""
     return due(
@@ -217,10 +213,6 @@ def lend(
         borrower_id=borrower.id, due_at=due_moment.at, due_on=due_moment.on,
     )  # fmt: skip
     emit_fact(session, act, LoanOpened(loan=fact, imported=is_imported))
-
-
-def _last_return(session: Session, copy: Copy) -> datetime | None:
-    return session.scalar(select(func.max(Loan.returned_at)).where(Loan.copy_id == copy.id))
 
 
 def _is_repeated(act: Act, copy: Copy, borrower: Borrower, loan: Loan, desk: BranchFacts) -> bool:
