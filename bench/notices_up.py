@@ -39,13 +39,13 @@ from bench.mail_sink import MailSink, smtp_url
 from chassis import clock
 from chassis.bus.local import deliveries
 from chassis.bus.outbox import outbox
-from chassis.context import Context, system
+from chassis.context import system
 from chassis.database.db import Database
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from services.catalog.marc import iso2709
 from services.catalog.tables import IndexQueue
 from services.circulation.tables import Borrower, Copy
-from services.notifications.handlers import create_overdue_notice
+from services.notifications.handlers import follow_loans
 from services.notifications.tables import Member, Notice
 from tests.fakes.notices import loan_fact
 
@@ -221,9 +221,11 @@ def _add_overdue(database: Database) -> int:
         members = session.execute(select(Member.id, Member.institution_id)).all()
     due_on = (clock.now() - timedelta(days=7)).date()
     with database.transaction(BENCH) as session:
-        for row in members:
-            fact = LoanOverdue(loan=loan_fact(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
-            create_overdue_notice(session, fact, Context(institution=str(row.institution_id), actor="system:bench"))
+        events = [
+            LoanOverdue(loan=loan_fact(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
+            for row in members
+        ]
+        follow_loans(session, [(event, BENCH) for event in events])
     return len(members)
 
 

@@ -37,7 +37,7 @@ BATCH = 200
 # Limits of one transaction, because people wait for its lock. An event of an import has up to 500 items.
 TOGETHER = 50
 TOGETHER_CHARACTERS = 64 * 1024  # of bodies
-GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/bus/outbox.py)
+GATHER_SECONDS = 0.1  # pause after each look for events, as that of the relay (chassis/bus/outbox.py)
 LOOK_SECONDS = 0.5  # after a look that finds nothing
 RETRY_SECONDS = 1.0
 

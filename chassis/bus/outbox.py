@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 # Pause after each look for events. Each commit to the database wakes the relay, and each look takes CPU time; after the
 # pause there are more events to publish together. The first event after a quiet time is published at once.
-GATHER_SECONDS = 0.025
+GATHER_SECONDS = 0.1
 LOOK_SECONDS = 0.5  # after a look that finds nothing
 LONGEST_PAUSE_SECONDS = 5.0
 RETENTION = timedelta(days=3)
