@@ -108,18 +108,48 @@ def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str],
         data = Path(stack.enter_context(TemporaryDirectory())) / "var"
         settings = Settings(data=data, service_urls={"catalog": catalog_url}, **{"channels": "console: print:", **own})
         database = stack.enter_context(copied_database(service, data))
-        before = running.get(service.name), inproc._services.get(service.name)
+        before = running.get(service.name)
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)
-        stack.callback(_restore, service.name, resources, *before)
-        servicer = resolve(service.rpc)(resources)
-        verifier = token_verifier(settings, servicer)
-        inproc.register(service.name, servicer, resolve(service.adder), verifier=verifier)
+        stack.callback(_restore, resources, before)
+        _register(resources)
 
 
-def _restore(name: str, own: Resources, resources: Resources | None, methods: Any) -> None:
+def _register(resources: Resources, **replaced: Any) -> None:
+    """Let calls reach a service. replaced: methods of its servicer, by name."""
+    service = resources.service
+    servicer = resolve(service.rpc)(resources)
+    for method, function in replaced.items():
+        setattr(servicer, method, function)
+    verifier = token_verifier(resources.settings, servicer)
+    inproc.register(service.name, servicer, resolve(service.adder), verifier=verifier)
+
+
+def _restore(own: Resources, before: Resources | None) -> None:
     """Let calls reach again what they reached before a gateway was served: an outer one goes on after an inner one.
 
     One that was served later and is served still keeps the calls.
     """
-    if resources is not None and methods is not None and running.get(name) is own:
-        running[name], inproc._services[name] = resources, methods
+    name = own.service.name
+    if before is not None and running.get(name) is own:
+        running[name] = before
+        _register(before)
+
+
+@contextmanager
+def away(name: str) -> Iterator[None]:
+    """Let no call reach a service of `running`."""
+    inproc.unregister(name)
+    try:
+        yield
+    finally:
+        _register(running[name])
+
+
+@contextmanager
+def replaced(name: str, **methods: Any) -> Iterator[None]:
+    """Let calls of these methods of a service of `running` reach other functions."""
+    _register(running[name], **methods)
+    try:
+        yield
+    finally:
+        _register(running[name])

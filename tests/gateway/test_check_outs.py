@@ -20,7 +20,6 @@ from sqlalchemy import update
 from chassis import clock
 from chassis.context import system
 from chassis.database.sqlite import WriteLock
-from chassis.rpc import inproc
 from chassis.security.auth import Principal
 from chassis.settings import Settings
 from services.circulation.tables import Loan
@@ -32,7 +31,7 @@ from tests.fakes.accounts import PKS, add_institution
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import ELSEWHERE, FORMULA, FORMULA_TITLE, REFERENCE, add_items, barcode, item_id
 from tests.fakes.payloads import PAYLOADS
-from tests.fakes.running import running, served_catalog, served_gateway
+from tests.fakes.running import away, running, served_catalog, served_gateway
 
 
 @dataclass
@@ -173,8 +172,7 @@ def test_a_scan_is_a_member_an_item_or_neither(library: Library, manager: Api, m
     assert [kind(manager, code) for code in (member["number"], barcode(13), "978-979-22-0000-1", "")] == [
         "member", "item", "neither", "neither",
     ]  # fmt: skip
-    inproc_methods = inproc._services.pop("circulation")
-    try:
+    with away("circulation"):
         assert kind(manager, member["number"]) == "member"
         assert manager.post("/scans", {"code": barcode(13)}).status_code == 503
         for path in ("/loans", f"/borrowers/{member['number']}"):
@@ -182,8 +180,6 @@ def test_a_scan_is_a_member_an_item_or_neither(library: Library, manager: Api, m
             assert (problem.status_code, problem.headers["Retry-After"]) == (503, "2")
         assert manager.get("/members").status_code == 200
         assert manager.get("/search").status_code == 200
-    finally:
-        inproc._services["circulation"] = inproc_methods
 
 
 def test_an_item_read_in_the_library_is_counted_once_a_scan(manager: Api) -> None:

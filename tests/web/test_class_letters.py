@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from chassis import clock
-from chassis.rpc import inproc
 from gateway.web.desk import overdue
 from gateway.web.library import town_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -18,7 +17,7 @@ from tests.fakes.accounts import add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.institutions import CONTACT, FILE_ID
 from tests.fakes.lending import add_items
-from tests.fakes.running import served_catalog, served_gateway
+from tests.fakes.running import away, served_catalog, served_gateway
 from tests.web.scans import Shelf, at_desk, in_chromium, new_card, scan
 from tests.web.test_lending_pages import JAKARTA, make_overdue
 from tests.web.visitors import Visitor
@@ -104,10 +103,7 @@ def test_the_town_of_a_letter_is_the_city_or_regency_and_not_a_street(place: tup
 
 def test_no_letter_is_made_while_the_schools_are_not_known(desk: Visitor) -> None:
     lend_long_ago(desk, "Siswa Tanpa Jawaban", school="SMPN 3", group="IX A")
-    methods = inproc._services.pop("members")
-    try:
+    with away("members"):
         desk.open("/desk/overdue/letters?group=IX+A")
-    finally:
-        inproc._services["members"] = methods
     assert "cannot be made now" in desk.text
     assert not desk.page.xpath("//article")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from chassis.errors import Unavailable
-from chassis.rpc import inproc
 from gateway import sessions
 from gateway.web.desk import desk_acts
 from services.circulation import rules
 from tests.fakes import catalog
 from tests.fakes.accounts import Staff, add_staff, new_user
 from tests.fakes.lending import ELSEWHERE, REFERENCE
+from tests.fakes.running import away, replaced
 from tests.web.hostile import PAYLOADS
 from tests.web.scans import ORGANISATION, Shelf, at_desk, in_chromium, new_card, said, scan, type_scans, wait_until_sent
 from tests.web.test_member_acts import number_of
@@ -182,12 +181,9 @@ def test_the_page_says_that_a_service_does_not_answer_and_goes_on_when_it_does(
     [item] = shelf.take(1)
     type_scans(page, card)
     wait_until_sent(page)
-    methods = inproc._services.pop("circulation")
-    try:
+    with away("circulation"):
         type_scans(page, item)
         expect(page.locator(".outcome.waiting .word")).to_have_text("No answer yet; trying again", timeout=15_000)
-    finally:
-        inproc._services["circulation"] = methods
     assert wait_until_sent(page)[0] == "Lent"
 
 
@@ -270,14 +266,11 @@ def test_lending_goes_on_without_members_and_says_that_names_are_missing(
     scan(desk, card)
     scan(desk, first)
     scan(desk, "", act="finish")
-    methods = inproc._services.pop("members")
-    try:
+    with away("members"):
         assert scan(desk, card).startswith("Borrower opened")
         assert "Names cannot be shown" in desk.text
         assert card in desk.text
         assert scan(desk, second).startswith("Lent")
-    finally:
-        inproc._services["members"] = methods
 
 
 def test_a_scan_without_an_answer_stays_in_the_box_with_its_key(desk: Visitor, card: str, shelf: Shelf) -> None:
@@ -285,18 +278,12 @@ def test_a_scan_without_an_answer_stays_in_the_box_with_its_key(desk: Visitor, c
     desk.open("/desk")
     scan(desk, card)
     key = desk.form("/desk")["key"]
-    methods = inproc._services["circulation"]
-    missing = {path: method for path, method in methods.items() if path.endswith("/FindItem")}
 
     def refuse(request: object, context: object) -> object:
         raise Unavailable("SERVICE_UNAVAILABLE", service="circulation", code="UNAVAILABLE")
 
-    [(path, method)] = missing.items()
-    methods[path] = replace(method, behaviour=refuse)
-    try:
+    with replaced("circulation", FindItem=refuse):
         desk.send("/desk", {"code": item})
-    finally:
-        methods[path] = method
     assert (desk.response.status_code, "will not be recorded twice" in desk.text) == (503, True)
     assert (desk.form("/desk")["code"], desk.form("/desk")["key"]) == (item, key)
     assert desk.send("/desk").status_code == 200

@@ -15,12 +15,11 @@ from sqlalchemy import func, select, update
 from chassis import clock
 from chassis.audit import acts
 from chassis.context import system
-from chassis.rpc import inproc
 from gateway import sessions
 from services.circulation.tables import Borrower, Loan
 from tests.conditions import eventually
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
-from tests.fakes.running import running
+from tests.fakes.running import away, running
 from tests.web.accessibility import (
     check_accessibility,
 )
@@ -208,11 +207,8 @@ def test_the_reader_sees_until_when_and_renews_one_or_all(
             reader.open("/sign-in")
             reader.send("/sign-in", {"user": number, "password": PASSWORD})
             assert "Due tomorrow" in reader.open("/account").text_content()
-        methods = inproc._services.pop("circulation")
-        try:
+        with away("circulation"):
             assert "Your loans cannot be shown" in reader.open("/account").text_content()
-        finally:
-            inproc._services["circulation"] = methods
 
 
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor, card: str, shelf: Shelf) -> None:

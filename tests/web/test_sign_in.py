@@ -16,14 +16,13 @@ import pytest
 from sqlalchemy import select
 
 from chassis import clock
-from chassis.rpc import inproc
 from chassis.settings import Settings
 from gateway import sessions
 from gateway.app import create_app
 from services.members.sign_in.accounts import make_link
 from services.members.tables import Account, Session
 from tests.fakes.accounts import PASSWORD, TEST, Staff, add_staff, new_user
-from tests.fakes.running import running
+from tests.fakes.running import away, running
 from tests.web.visitors import Visitor, visitor
 
 
@@ -199,16 +198,11 @@ def test_on_plain_http_off_this_machine_reading_works_and_sign_in_says_what_to_d
 
 def test_the_catalogue_goes_on_while_members_is_away(reader: Visitor, desk: Staff) -> None:
     reader.sign_in(desk)
-    members = inproc._services["members"]
-    inproc.unregister("members")
-    try:
-        with clock.frozen(clock.now() + timedelta(minutes=5)):
-            assert reader.http.get("/search?q=surau").status_code == 200
-            assert reader.http.get("/account").status_code == 503
-            # The session is still known, so the form's own token is needed.
-            assert reader.http.post("/sign-out").status_code == 403
-    finally:
-        inproc._services["members"] = members
+    with away("members"), clock.frozen(clock.now() + timedelta(minutes=5)):
+        assert reader.http.get("/search?q=surau").status_code == 200
+        assert reader.http.get("/account").status_code == 503
+        # The session is still known, so the form's own token is needed.
+        assert reader.http.post("/sign-out").status_code == 403
 
 
 def test_a_new_administrator_begins_with_the_link(reader: Visitor, address: str) -> None:
@@ -296,28 +290,24 @@ def sessions_of(person: Staff) -> list[Session]:
         return list(rows)
 
 
-def test_while_members_does_not_answer_staff_go_on_for_half_an_hour(
-    reader: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_members_does_not_answer_staff_go_on_for_half_an_hour(reader: Visitor) -> None:
     desk = add_staff(new_user("desk"), "desk")
     reader.open("/sign-in")
     assert reader.send("/sign-in", {"user": desk.user, "password": PASSWORD}, follow=False).status_code == 303
     reader.open("/desk/overdue")
     assert reader.response.status_code == 200
-    monkeypatch.delitem(inproc._services, "members")
     for minutes, status in ((10, 200), (34, 200), (36, 503)):
-        with clock.frozen(clock.now() + timedelta(minutes=minutes)):
+        with away("members"), clock.frozen(clock.now() + timedelta(minutes=minutes)):
             reader.open("/desk/overdue")
         assert (minutes, reader.response.url.path, reader.response.status_code) == (minutes, "/desk/overdue", status)
 
 
 def test_while_members_does_not_answer_a_browser_forgets_the_session_that_is_signed_out(
-    reader: Visitor, desk: Staff, monkeypatch: pytest.MonkeyPatch
+    reader: Visitor, desk: Staff
 ) -> None:
     reader.sign_in(desk)
     reader.open("/desk/overdue")
-    with monkeypatch.context() as outage:
-        outage.delitem(inproc._services, "members")
+    with away("members"):
         response = reader.send("/sign-out", follow=False)
     assert (response.status_code, response.headers["location"]) == (303, "/")
     assert cookies_of(response)[sessions.HTTP_COOKIE]["max-age"] == "0"
