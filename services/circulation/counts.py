@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -25,8 +23,6 @@ log = logging.getLogger(__name__)
 
 LOAN, RENEWAL, RETURN, IN_LIBRARY_USE = "loan", "renewal", "return", "in_library_use"
 DESK, SELF, PAPER = "desk", "self", "paper"
-FLUSH_SECONDS = 1.0
-MOST_WAITING = 10_000  # distinct counts; enough for an hour of refusals while the database does not answer
 COUNTING = system("counts")
 
 _daily_counts: Any = DailyCount.__table__
@@ -59,65 +55,26 @@ def add(
     session.connection().execute(_ADD, row)
 
 
-class RefusalCounter:
-    """Counts refusals in memory and writes them once a second. Counts that are not written yet are lost in a crash."""
+def count_refusals(database: Database, refusals: Counter[tuple[UUID, date, str, str]]) -> None:
+    """Add refused acts to the counts of their days, in a transaction of its own. An error is only logged.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._counts: Counter[tuple[UUID, date, str, str]] = Counter()
-        self._timer: threading.Timer | None = None
-        database.before_close(self.close)
-
-    def count(self, institution_id: UUID, on: date, branch: str, reasons: Iterable[str]) -> None:
-        """Count one refused act for each of its reasons."""
-        with self._lock:
-            if len(self._counts) < MOST_WAITING:
-                self._counts.update((institution_id, on, branch, reason) for reason in reasons)
-            self._start()
-
-    def flush(self) -> None:
-        """Write the counts; after an error of the database they are written a second later."""
-        with self._lock:
-            counts, self._counts, self._timer = self._counts, Counter(), None
-        if not counts:
-            return
-        try:
-            with self._database.transaction(COUNTING) as session:
-                _add(session, counts)
-        except (Error, DBAPIError) as problem:
-            log.warning("refusals_not_counted", extra={"why": type(problem).__name__})
-            with self._lock:
-                self._counts.update(counts)
-                self._start()
-
-    def close(self) -> None:
-        """Write the remaining counts."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-        self.flush()
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-
-    def _start(self) -> None:
-        if self._timer is None:
-            self._timer = threading.Timer(FLUSH_SECONDS, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
-
-
-def _add(session: Session, counts: Counter[tuple[UUID, date, str, str]]) -> None:
-    statement = insert_for(session, RefusalCount)
+    refusals  (institution, day, code of the branch, reason) -> acts
+    """
+    if not refusals:
+        return
     rows = [
         {"institution_id": institution_id, "date": on, "branch": branch, "reason": reason, "count": count}
-        for (institution_id, on, branch, reason), count in sorted(counts.items())
+        for (institution_id, on, branch, reason), count in sorted(refusals.items())
     ]
-    session.connection().execute(
-        statement.on_conflict_do_update(
-            index_elements=["institution_id", "date", "branch", "reason"],
-            set_={"count": RefusalCount.count + statement.excluded.count},
-        ),
-        rows,
-    )
+    try:
+        with database.transaction(COUNTING) as session:
+            statement = insert_for(session, RefusalCount)
+            session.connection().execute(
+                statement.on_conflict_do_update(
+                    index_elements=["institution_id", "date", "branch", "reason"],
+                    set_={"count": RefusalCount.count + statement.excluded.count},
+                ),
+                rows,
+            )
+    except (Error, DBAPIError) as problem:
+        log.warning("refusals_not_counted", extra={"why": type(problem).__name__})

@@ -6,7 +6,6 @@ from chassis.database.db import Database
 from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
-from services.circulation.counts import RefusalCounter
 from services.circulation.rpc.lists import ListMethods
 from services.circulation.rpc.loans import LoanMethods
 from services.circulation.rpc.owners import Owners
@@ -19,7 +18,6 @@ class Circulation(LoanMethods, ListMethods, RuleMethods, PublishedMethods, Circu
     def __init__(self, resources: Resources) -> None:
         self._database: Database = resources.database
         self._owners = Owners(resources)
-        self._refusals = RefusalCounter(resources.database)
 
 
 def servicer(resources: Resources) -> Circulation:

@@ -5,9 +5,11 @@ An item or member that is not known here is copied from its owner, and the act r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -24,7 +26,7 @@ from chassis.ids import parse_id
 from chassis.rpc.methods import writes_once
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
-from services.circulation.counts import DESK, SELF, RefusalCounter
+from services.circulation.counts import DESK, SELF, count_refusals
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act, begin_act
 from services.circulation.loans.check_in import check_in, use_in_library
@@ -36,6 +38,7 @@ from services.circulation.rpc.owners import Owners
 
 Reply = TypeVar("Reply", bound=Message)
 LONGEST_NUMBER = 300
+Refusals = tuple[UUID, date, str, str]  # institution, day, branch, reason
 
 
 class LoanMethods:
@@ -43,7 +46,6 @@ class LoanMethods:
 
     _database: Database
     _owners: Owners
-    _refusals: RefusalCounter
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
         act = _check_out_act(rpc.context(context), request)
@@ -110,21 +112,23 @@ class LoanMethods:
     def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
         caller = rpc.context(context)
         act = begin_act(caller, now=clock.now(), channel=DESK, override=tuple(request.override), reason=request.reason)
+        judged: list[Renewal] = []
 
         def renew(session: Session) -> wire.RenewLoanReply:
-            return wire.RenewLoanReply(loan=self._renewed(act, renew_loan(session, act, loan=request.id)))
+            judged[:] = [renew_loan(session, act, loan=request.id)]
+            return wire.RenewLoanReply(loan=_renewed(judged[0]))
 
-        return self._write(act, request, wire.RenewLoanReply, renew, context)
+        return self._write(act, request, wire.RenewLoanReply, renew, context, judged=judged)
 
     def RenewOwnLoan(self, request: wire.RenewOwnLoanRequest, context: grpc.ServicerContext) -> wire.RenewOwnLoanReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
-        borrower_id = parse_id(act.caller.actor)
+        own_id, judged = parse_id(act.caller.actor), list[Renewal]()
 
         def renew(session: Session) -> wire.RenewOwnLoanReply:
-            renewal = renew_loan(session, act, loan=request.id, borrower_id=borrower_id, due_on=request.due_on)
-            return wire.RenewOwnLoanReply(loan=self._renewed(act, renewal))
+            judged[:] = [renew_loan(session, act, loan=request.id, borrower_id=own_id, due_on=request.due_on)]
+            return wire.RenewOwnLoanReply(loan=_renewed(judged[0]))
 
-        return self._write(act, request, wire.RenewOwnLoanReply, renew, context)
+        return self._write(act, request, wire.RenewOwnLoanReply, renew, context, judged=judged)
 
     def RenewAll(self, request: wire.RenewAllRequest, context: grpc.ServicerContext) -> wire.RenewAllReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
@@ -135,13 +139,6 @@ class LoanMethods:
     ) -> wire.RenewOwnLoansReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
         return self._renew_all(act, request, wire.RenewOwnLoansReply, context, act.caller.actor)
-
-    def _renewed(self, act: Act, renewal: Renewal) -> wire.Loan:
-        """Return the message of a renewed loan. Raises Refused with every refusal of the renewal, and counts them."""
-        if renewal.refusals:
-            self._count_renewals(act, [renewal])
-            raise Refused(refusals=renewal.refusals)
-        return loan_message(renewal.view)
 
     def _renew_all(
         self, act: Act, request: Message, reply_type: type[Reply], context: grpc.ServicerContext, member: str
@@ -163,9 +160,7 @@ class LoanMethods:
             reply: Reply = make(renewals=renewals)
             return reply
 
-        reply = self._write(act, request, reply_type, renew, context, member=member)
-        self._count_renewals(act, judged)
-        return reply
+        return self._write(act, request, reply_type, renew, context, member=member, judged=judged)
 
     def _write(
         self,
@@ -178,11 +173,13 @@ class LoanMethods:
         item: str = "",
         member: str = "",
         branch: str = "",
+        judged: Sequence[Renewal] = (),
     ) -> Reply:
         """Run an act in one transaction, once for its key; and again when the owner of an unknown item knows it.
 
         item, member  may be unknown here
         branch        code of the branch for which a refusal is counted; "" to count none
+        judged        renewals that the act appends; their refusals are counted for their branches
         """
 
         def run() -> Reply:
@@ -197,17 +194,27 @@ class LoanMethods:
                 with self._database.reading(act.caller) as session:
                     branches = branches_of(session, act.institution_id).all
                 zone = next((place.zone for place in branches if place.code == branch), "UTC")
-                self._count(act, branch, zone, problem.reasons)
+                count_refusals(self._database, Counter(_refused(act, branch, zone, problem.reasons)))
             raise
+        finally:
+            counts: Counter[Refusals] = Counter()
+            for renewal in judged:
+                place, reasons = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
+                counts.update(_refused(act, place.code if place else "", place.zone if place else "UTC", reasons))
+            count_refusals(self._database, counts)
 
-    def _count_renewals(self, act: Act, renewals: Iterable[Renewal]) -> None:
-        for renewal in renewals:
-            if renewal.refusals:
-                branch, reasons = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
-                self._count(act, branch.code if branch else "", branch.zone if branch else "UTC", reasons)
 
-    def _count(self, act: Act, branch: str, zone: str, reasons: Iterable[str]) -> None:
-        self._refusals.count(act.institution_id, act.now.astimezone(ZoneInfo(zone)).date(), branch, reasons)
+def _refused(act: Act, branch: str, zone: str, reasons: Iterable[str]) -> list[Refusals]:
+    """Return the keys under which a refused act is counted, on the day in the zone of its branch."""
+    day = act.now.astimezone(ZoneInfo(zone)).date()
+    return [(act.institution_id, day, branch, reason) for reason in reasons]
+
+
+def _renewed(renewal: Renewal) -> wire.Loan:
+    """Return the message of a renewed loan. Raises Refused with every refusal of the renewal."""
+    if renewal.refusals:
+        raise Refused(refusals=renewal.refusals)
+    return loan_message(renewal.view)
 
 
 def _check_out_act(caller: Context, request: wire.CheckOutRequest) -> Act:

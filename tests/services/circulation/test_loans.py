@@ -58,7 +58,6 @@ def test_a_refusal_has_every_reason_at_once_and_is_counted(library):
     assert blocked.facts == {"reasons": "lost_card", "until": None}
     assert blocked.sentence.en == "This member is blocked: other reason."
     assert not library.rows(Loan)
-    library.servicer._refusals.flush()
     counted = {row.reason: row.count for row in library.rows(RefusalCount)}
     assert counted == dict.fromkeys(refusal.value.reasons, 1)
 
