@@ -17,7 +17,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.database.sql import insert_for, insert_ignore
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
-from chassis.ids import parse_id
+from chassis.ids import parse_id, parse_or_nil
 from chassis.models import choices
 from chassis.security.encryption import MasterKey
 from rangkiang.notifications.v1 import notices_pb2 as wire
@@ -108,12 +108,10 @@ def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFi
 
 def find_notice(session: Session, institution_id: UUID, notice_id: str) -> tuple[Notice, Message | None]:
     """Return a notice of an institution. Raises NotFound NOTICE_NOT_FOUND."""
-    try:
-        parsed_id = UUID(notice_id)
-    except ValueError:
-        raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40]) from None
     query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id)
-    row = session.execute(query.where(Notice.id == parsed_id, Notice.institution_id == institution_id)).first()
+    row = session.execute(
+        query.where(Notice.id == parse_or_nil(notice_id), Notice.institution_id == institution_id)
+    ).first()
     if row is None:
         raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40])
     return row[0], row[1]
@@ -256,10 +254,7 @@ def require_member(session: Session, member_id: str) -> Member:
 
     raises  NotFound  NOTICE_MEMBER_NOT_FOUND
     """
-    try:
-        member = session.get(Member, kept_id(session, UUID(member_id)))
-    except ValueError:
-        member = None
+    member = session.get(Member, kept_id(session, parse_or_nil(member_id)))
     if member is None or member.is_erased:
         raise NotFound("NOTICE_MEMBER_NOT_FOUND", id=member_id[:40])
     return member

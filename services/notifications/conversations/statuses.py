@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.ids import parse_or_nil
 from services.notifications.channels.whatsapp import outcome_of_error
 from services.notifications.conversations.callbacks import Status
 from services.notifications.ledger import count_attempts, refuse_address
@@ -83,9 +83,6 @@ def _find_attempt(session: Session, status: Status, channel: str) -> Attempt | N
     attempt = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
     if attempt is not None or not status.message_id:
         return attempt
-    try:
-        message_id = UUID(status.message_id)
-    except ValueError:
-        return None
+    message_id = parse_or_nil(status.message_id)
     query = select(Attempt).where(of_channel, Attempt.message_id == message_id, Attempt.provider_id == "")
     return session.scalar(query.order_by(Attempt.id.desc()).limit(1))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.database.column_types import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
-from chassis.ids import new_id
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.encryption import MasterKey, MemberKey
 from services.notifications.conversations.inbound import WINDOW, Pending
 from services.notifications.tables import Conversation, ConversationMessage
@@ -155,7 +155,7 @@ def list_conversations(session: Session, *, state: str, limit: int, cursor: str 
     total = session.scalar(select(func.count()).select_from(Conversation).where(*where)) or 0
     place = tuple_(Conversation.last_at, Conversation.id)
     if cursor and state:
-        last = session.get(Conversation, _read_cursor(cursor))
+        last = session.get(Conversation, parse_or_nil(cursor))
         if last is None:
             raise Invalid("NOTICES_CURSOR_INVALID")
         here = tuple_(literal(last.last_at, UtcTime), literal(last.id, Id))
@@ -168,10 +168,7 @@ def list_conversations(session: Session, *, state: str, limit: int, cursor: str 
 
 def find(session: Session, conversation_id: str) -> Conversation:
     """Return a conversation of the caller's institution. Raises NotFound CONVERSATION_UNKNOWN."""
-    try:
-        row = session.get(Conversation, UUID(conversation_id))
-    except ValueError:
-        row = None
+    row = session.get(Conversation, parse_or_nil(conversation_id))
     if row is None:
         raise NotFound("CONVERSATION_UNKNOWN", id=conversation_id[:40])
     return row
@@ -280,13 +277,6 @@ def _add_line(
 
 def _end(row: Conversation) -> None:
     row.state, row.taken_by, row.taken_at = DONE, None, None
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Invalid("NOTICES_CURSOR_INVALID") from None
 
 
 def _locked(session: Session, conversation_id: UUID) -> Conversation:
