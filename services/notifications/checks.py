@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.addresses import networks
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.metrics import Sample
@@ -21,7 +20,7 @@ from chassis.security.encryption import refuse_other_key, require_master_key
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.channels.port import NO_SIGN_IN, Channel, Outcome
 from services.notifications.keys import stored_fingerprint
 from services.notifications.members import TEXT_KEY_DAMAGED
@@ -49,7 +48,7 @@ def channels(resources: Resources) -> list[Finding]:
     own = resources.settings.of(NotificationsSettings)
     part = "notices channels"
     try:
-        opened = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+        opened = open_own_channels(own)
     except Invalid as problem:
         return [Finding(part, False, problem.sentence, sentence("CHECK_CHANNELS_ADVICE"))]
     names = [channel.name for channel in opened]
@@ -78,7 +77,7 @@ def sign_ins(resources: Resources) -> list[Finding]:
     """Try the sign-in of each channel, all at the same time; nothing is sent."""
     own = resources.settings.of(NotificationsSettings)
     try:
-        opened = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+        opened = open_own_channels(own)
     except Invalid:
         return []  # `channels` reports it
     outcomes: dict[str, Outcome | None] = {channel.name: Outcome("temporary", reason="NO_ANSWER") for channel in opened}

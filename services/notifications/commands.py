@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from chassis.addresses import networks
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id_text
 from chassis.metrics import telemetry
@@ -15,7 +14,7 @@ from chassis.output import print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import load, process_settings
 from chassis.settings import Settings
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.channels.port import Channel, Message, ProviderTemplate, send_and_wait
 from services.notifications.channels.webpush import make_keys
 from services.notifications.settings import NotificationsSettings
@@ -30,13 +29,7 @@ app.add_typer(channels_app, name="channels")
 
 def _open() -> tuple[Settings, tuple[Channel, ...]]:
     settings = process_settings([load("notifications")])
-    own = settings.of(NotificationsSettings)
-    channels = open_channels(
-        own.channels,
-        allowed_networks=networks(own.outgoing_private_networks),
-        push_networks=networks(own.push_private_networks),
-    )
-    return settings, channels
+    return settings, open_own_channels(settings.of(NotificationsSettings))
 
 
 @channels_app.command("list")

@@ -269,7 +269,7 @@ def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
 
 
 def _invalid(field: str, value: object) -> Refusal:
-    return Refusal("POLICY_VALUE_INVALID", field=field, given=value if isinstance(value, str | int) else str(value))
+    return Refusal("POLICY_VALUE_INVALID", field=field, given=value if isinstance(value, int) else str(value)[:80])
 
 
 def _value(name: str, value: Any) -> Any:

@@ -16,10 +16,9 @@ from sqlalchemy.orm import Session
 from chassis import clock, rpc
 from chassis.context import Context, system
 from chassis.database.db import Database
-from chassis.errors import Invalid, Refusal
+from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads
-from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1 import text_pb2
@@ -29,7 +28,7 @@ from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of
 from services.circulation.loans.closings import MovedLoan, move_due_days
 from services.circulation.opening_hours import list_opening_hours
-from services.circulation.policies import PolicyRow, PolicySet
+from services.circulation.policies import PolicyRow, PolicySet, read_rows
 from services.circulation.policies_store import check_policies, current_policies, save_policies
 from services.circulation.reports import count_lending, preview_policies
 from services.circulation.tables import Branch
@@ -171,26 +170,13 @@ def _policies_message(policies: PolicySet) -> wire.Policies:
 
 
 def _rows(messages: Iterable[loans_pb2.PolicyRow]) -> tuple[PolicyRow, ...]:
-    """Read rows from their messages.
-
-    raises  Invalid  POLICY_VALUE_INVALID  a date is invalid
-    """
-    rows: list[PolicyRow] = []
-    faults: list[Refusal] = []
-    for number, message in enumerate(messages):
-        values: dict[str, Any] = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+    """Read rows from their messages. Raises Invalid POLICY_VALUE_INVALID when a date is invalid."""
+    documents = []
+    for message in messages:
+        document = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
         sentence = message.not_for_loan_sentence
-        values["not_for_loan_sentence"] = LocalText(id=sentence.id, en=sentence.en)
-        try:
-            values["last_due_on"] = date.fromisoformat(message.last_due_on) if message.last_due_on else None
-        except ValueError:
-            field = f"rows[{number}].last_due_on"
-            faults.append(Refusal("POLICY_VALUE_INVALID", field=field, given=message.last_due_on[:40]))
-        else:
-            rows.append(PolicyRow(**values))
-    if faults:
-        raise Invalid(refusals=faults)
-    return tuple(rows)
+        documents.append({**document, "not_for_loan_sentence": {"id": sentence.id, "en": sentence.en}})
+    return read_rows(documents)
 
 
 def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:

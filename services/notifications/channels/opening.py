@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from chassis.addresses import Networks
+from chassis.addresses import Networks, networks
 from chassis.errors import Invalid
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
@@ -56,6 +56,15 @@ def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: 
     if not channels:
         raise Invalid("CHANNELS_EMPTY", known=", ".join(sorted(ADAPTERS)))
     return tuple(channels)
+
+
+def open_own_channels(own: NotificationsSettings) -> tuple[Channel, ...]:
+    """Open the channels of the settings, as `open_channels` does."""
+    return open_channels(
+        own.channels,
+        allowed_networks=networks(own.outgoing_private_networks),
+        push_networks=networks(own.push_private_networks),
+    )
 
 
 def parse_channels(urls: str) -> list[ChannelUrl]:

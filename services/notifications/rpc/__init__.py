@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from chassis.addresses import networks
 from chassis.audit.access_log import AccessLog
 from chassis.database.db import Database
 from chassis.service import Resources
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.rpc.choices import ChoiceMethods
 from services.notifications.rpc.conversations import ConversationMethods
 from services.notifications.rpc.devices import DeviceMethods
@@ -37,8 +36,7 @@ class Notifications(
         self._access_log = AccessLog(resources.database)
         self._settings = resources.settings.of(NotificationsSettings)
         self._owners = ServiceOwners(resources)
-        allowed = networks(self._settings.outgoing_private_networks)
-        self._channels = open_channels(self._settings.channels, allowed_networks=allowed)
+        self._channels = open_own_channels(self._settings)
 
 
 def servicer(resources: Resources) -> Notifications:

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from chassis import clock
-from chassis.addresses import networks
 from chassis.errors import Unavailable
 from chassis.rpc.client import Stubs
 from chassis.security.encryption import MasterKey
@@ -21,7 +20,7 @@ from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.limits import NOT_HANDED_OVER
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.channels.port import Channel, Message
 from services.notifications.channels.whatsapp import read_numbers
 from services.notifications.conversations import store
@@ -45,7 +44,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
     if not any(number.secret for number in read_numbers(own)):
         stop.wait()
         return
-    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    channels = open_own_channels(own)
     by_name = {channel.name: channel for channel in channels if channel.address_kind == "phone"}
     circulation = CirculationOwners(resources)
     end_begun_answers(resources)

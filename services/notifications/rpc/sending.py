@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis.addresses import networks
 from chassis.errors import NotFound, Refused
 from chassis.rpc import timestamp
 from chassis.rpc.client import Stubs
@@ -16,7 +15,7 @@ from chassis.service import Resources
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from rangkiang.members.v1.staff_pb2 import ListScopesRequest
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
 from services.notifications.rpc.rounds import run_rounds
@@ -83,11 +82,7 @@ class ServiceOwners:
 def send_notices(resources: Resources, stop: threading.Event) -> None:
     """Send waiting notices until `stop`. While members does not answer, notices wait."""
     own = resources.settings.of(NotificationsSettings)
-    channels = open_channels(
-        own.channels,
-        allowed_networks=networks(own.outgoing_private_networks),
-        push_networks=networks(own.push_private_networks),
-    )
+    channels = open_own_channels(own)
     sender = Sender(
         resources.database,
         ServiceOwners(resources),

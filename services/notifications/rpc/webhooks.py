@@ -22,7 +22,7 @@ from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import sentence
 from chassis.service import Resources
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import open_own_channels
 from services.notifications.channels.port import Message, send_and_wait
 from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
@@ -151,7 +151,7 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
 
 def notify_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
     """Send a mail to the owner of a disabled webhook over the first mail channel. Doctor reports the webhook too."""
-    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    channels = open_own_channels(own)
     mail = next((channel for channel in channels if channel.address_kind == "email"), None)
     if mail is not None:
         subject = sentence("WEBHOOK_DISABLED_SUBJECT")
