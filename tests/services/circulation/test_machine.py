@@ -124,11 +124,7 @@ class Lending(RuleBasedStateMachine):
 
     def place(self, institution: str, pick: int) -> str:
         """A branch of an institution; one pick in twenty is a branch of another one."""
-        names = [
-            name
-            for name, branch_model in self.model.items()
-            if (branch_model.institution == institution) != (pick % 20 == 7)
-        ]
+        names = [name for name, state in self.model.items() if (state.institution == institution) != (pick % 20 == 7)]
         return names[pick % len(names)]
 
     def item(self, institution: str, pick: int, *, is_lent: bool = False) -> str:
@@ -319,7 +315,7 @@ class Lending(RuleBasedStateMachine):
         card = self.card(institution, reader)
         person = self.people[self.cards[card]]
         if person.institution == institution:
-            branch = min(name for name, branch_model in self.model.items() if branch_model.institution == institution)
+            branch = min(name for name, state in self.model.items() if state.institution == institution)
             is_suspended = person.end_suspensions(self.model[branch].day(self.moment(None)))
             refused = reasons(lambda: self.call(self.library.end_suspension, card, branch=branch))
             assert refused == (set() if is_suspended else {"NO_SUSPENSION"})
@@ -333,7 +329,7 @@ class Lending(RuleBasedStateMachine):
             return
         person, place, now = self.people[loan.member], loan.branch, self.moment(None)
         due = place.due(loan.due + DAY * place.period, lent=place.day(now), expires=person.expires)
-        branch = next(name for name, branch_model in self.model.items() if branch_model is place)
+        branch = next(name for name, state in self.model.items() if state is place)
 
         def renew(loan_id: str, *, branch: str, context: dict[str, str]) -> Any:
             return self.library.call("RenewLoan", RenewLoanRequest(id=loan_id), **context)
