@@ -140,6 +140,16 @@ def _is_copied(databases: Mapping[str, Database]) -> bool:
     return items == copies and not (unpublished or unindexed or unfollowed or waiting)
 
 
+def _wait_for_rules(edition: Edition) -> None:
+    with closing(open_database("catalog", edition)) as database:
+        parts.wait_until(lambda: _has_followed_rules(database))
+
+
+def _has_followed_rules(database: Database) -> bool:
+    with database.reading(BENCH) as session:
+        return list(session.scalars(select(LendingRules.refreshed_to))) == [None]
+
+
 def prepare_folder(folder: Path, arguments: argparse.Namespace) -> None:
     """Make the data of the embedded edition in a new folder, which another run takes with `--data`."""
     unfinished = folder.with_name(folder.name + ".part")
@@ -151,6 +161,9 @@ def prepare_folder(folder: Path, arguments: argparse.Namespace) -> None:
     import_catalogue(unfinished, environment, arguments)
     with parts.up(data, workers=1) as server:
         fill(Edition(server.address, environment, [server.pid]), arguments)
+    # The catalogue gets the lending rules when the services start with institutions, and compares every record then.
+    with parts.up(data, workers=1) as server:
+        _wait_for_rules(Edition(server.address, environment, [server.pid]))
     unfinished.rename(folder)
 
 
