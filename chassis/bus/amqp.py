@@ -2,7 +2,7 @@
 
     rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.v2.<ms> ──TTL──▶ first queue
         └─ no queue bound: rangkiang.unrouted.v2        │            └──attempts used up──▶ ….dead
-                                                        └──was in a worker that died──▶ ….suspects (suspects.py)
+                                                        └──was in a worker that died──▶ ….suspects (poison_messages.py)
 
 Queues are declared without a type, so the virtual host's default queue type applies. Waiting queues are quorum queues,
 because only these keep a message until the first queue has stored it (RabbitMQ 3.10 or later).
@@ -183,7 +183,7 @@ def wait_queue(queue: str, seconds: float) -> str:
     return f"{queue}.wait.{WAIT_TOPOLOGY}.{_ms(seconds)}"
 
 
-def suspects_queue(queue: str) -> str:
+def poison_queue(queue: str) -> str:
     return f"{queue}.suspects"
 
 
@@ -204,20 +204,20 @@ def declare_events(channel: Any) -> None:
 
 
 def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
-    """Declare a handler's queues: for new events, for each waiting time, for suspects and for dead events."""
+    """Declare a handler's queues: for new events, for each waiting time, for poison messages and for dead events."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
     _declare_dead_lettering(channel, queue, to=dead_queue(queue))
-    declare_suspects(channel, queue)
+    declare_poison_queue(channel, queue)
     for seconds in sorted(set(backoff)):
         arguments = {**KEEPS_UNTIL_STORED, "x-message-ttl": _ms(seconds)}
         _declare_dead_lettering(channel, wait_queue(queue, seconds), to=queue, more=arguments)
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
 
 
-def declare_suspects(channel: Any, queue: str) -> int:
-    """Declare the queue of a handler's suspects. Returns how many messages it has."""
-    return _declare_dead_lettering(channel, suspects_queue(queue), to=dead_queue(queue))
+def declare_poison_queue(channel: Any, queue: str) -> int:
+    """Declare the queue of a handler's poison_messages. Returns how many messages it has."""
+    return _declare_dead_lettering(channel, poison_queue(queue), to=dead_queue(queue))
 
 
 def to_message(event: Event) -> BrokerMessage:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.bus import BACKOFF_SECONDS
-from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of, suspects_queue, wait_queue
+from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, poison_queue, queue_of, wait_queue
 from chassis.bus.depths import Depth
 from chassis.bus.inbox import inbox
 from chassis.context import system
@@ -62,7 +62,7 @@ class AmqpDepths:
 
     def postponed(self, handler: str) -> int:
         queue = queue_of(self._service.name, handler)
-        queues = [suspects_queue(queue), *(wait_queue(queue, seconds) for seconds in BACKOFF_SECONDS)]
+        queues = [poison_queue(queue), *(wait_queue(queue, seconds) for seconds in BACKOFF_SECONDS)]
         return sum(counts[0] for counts in map(self._ask, queues) if counts)
 
     def missing(self) -> list[str]:

@@ -50,13 +50,13 @@ from chassis.bus.amqp import (
     declare_handler,
     event_of,
     from_received,
+    poison_queue,
     queue_of,
     readdress,
-    suspects_queue,
     wait_queue,
 )
 from chassis.bus.handling import handle
-from chassis.bus.poison_messages import Suspect, Suspects, Turns, refuse_suspect
+from chassis.bus.poison_messages import MayBePoison, PoisonMessages, Turns, refuse_poison
 from chassis.command_errors import exit_with
 from chassis.context import system
 from chassis.database.db import Database
@@ -87,12 +87,12 @@ class Failures:
         self._is_logged = False  # that the broker does not answer
 
     def put_off(self, consumer: Consumer, message: BrokerMessage, problem: Exception) -> bool:
-        """Publish a message to the queue of its next attempt, suspects or dead events. Returns whether it is stored."""
+        """Publish a message to the queue of its next attempt, of poison messages or of dead events. Returns success."""
         queue = queue_of(self._service, consumer.name)
-        if isinstance(problem, Suspect):
-            return self._move(consumer, readdress(message, suspects_queue(queue)))
+        if isinstance(problem, MayBePoison):
+            return self._move(consumer, readdress(message, poison_queue(queue)))
         if is_outage(problem):
-            # Only from suspects, which are fetched one by one: other handlers keep the message in hand (`Outage`).
+            # Only a poison message, which is fetched alone: other handlers keep the message in hand (`Outage`).
             return self._move(consumer, readdress(message, queue))
         attempts = _attempts(message)
         dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
@@ -196,10 +196,10 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
     queue_consumer = RawQueueConsumer()
 
     def __init__(
-        self, service: str, consumer: Consumer, failures: Failures, suspects: Suspects, outage: Outage
+        self, service: str, consumer: Consumer, failures: Failures, poison_messages: PoisonMessages, outage: Outage
     ) -> None:
         self.service, self.consumer = service, consumer
-        self._failures, self._suspects, self._outage = failures, suspects, outage
+        self._failures, self._poison_messages, self._outage = failures, poison_messages, outage
         super().__init__(queue=Queue(queue_of(service, consumer.name), no_declare=True))  # type: ignore[no-untyped-call]
 
     def handle_message(self, _body: None, message: Any) -> None:
@@ -226,15 +226,17 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
             self.queue_consumer.requeue_message(message)
         else:
             self.queue_consumer.ack_message(message)
-            if exc_info is not None and isinstance(exc_info[1], Suspect):
-                self._suspects.look()
+            if exc_info is not None and isinstance(exc_info[1], MayBePoison):
+                self._poison_messages.look()
         return result, exc_info
 
 
-def worker_class(resources: Resources, turns: Turns, failures: Failures, suspects: Suspects, outage: Outage) -> type:
+def worker_class(
+    resources: Resources, turns: Turns, failures: Failures, poison_messages: PoisonMessages, outage: Outage
+) -> type:
     """Build a nameko service whose entrypoints are the service's handlers."""
     methods = {
-        consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, suspects, outage)(
+        consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, poison_messages, outage)(
             _method(resources, consumer, turns)
         )
         for consumer in resources.service.consumers
@@ -244,7 +246,7 @@ def worker_class(resources: Resources, turns: Turns, failures: Failures, suspect
 
 def _method(resources: Resources, consumer: Consumer, turns: Turns) -> Callable[[Any, BrokerMessage], None]:
     def run(_worker: Any, message: BrokerMessage) -> None:
-        refuse_suspect(message)
+        refuse_poison(message)
         with turns.shared():
             run_handler(resources, consumer, message)
 
@@ -304,12 +306,12 @@ def main(name: str, *, json_lines: bool = False) -> None:
     resolve("chassis.operations.sampling:watch")(resources, sampling_end := threading.Event())
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     turns, failures = Turns(), Failures(service.name, publisher)
-    suspects = Suspects(resources, turns, run=partial(run_handler, resources), put_off=failures.put_off)
+    poison_messages = PoisonMessages(resources, turns, run=partial(run_handler, resources), put_off=failures.put_off)
     outage = Outage(database)
-    runner.add_service(worker_class(resources, turns, failures, suspects, outage))
+    runner.add_service(worker_class(resources, turns, failures, poison_messages, outage))
 
     def stop() -> None:
-        suspects.stop()
+        poison_messages.stop()
         outage.stop()
         runner.stop()
 
@@ -319,14 +321,14 @@ def main(name: str, *, json_lines: bool = False) -> None:
     revisions.watch(database, lambda: eventlet.spawn_n(stop))
     runner.start()
     tune_gc()
-    suspects_thread = eventlet.spawn(suspects.run)
+    poison_thread = eventlet.spawn(poison_messages.run)
     outage_thread = eventlet.spawn(outage.run)
     names = [consumer.name for consumer in service.consumers]
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
     print_text(line)
     _wait(runner)
-    suspects.stop()
-    suspects_thread.wait()
+    poison_messages.stop()
+    poison_thread.wait()
     outage.stop()
     outage_thread.wait()
     sampling_end.set()

@@ -1,9 +1,9 @@
-"""Suspects: events that were in a worker when it died. Each is handled alone, so that only its own deaths count.
+"""Poison messages: events that were in a worker when it died. Each is handled alone, so that only its own deaths count.
 
 A worker holds several messages, and the broker delivers all of them again when the worker dies. A message that is
-delivered again goes to the queue of suspects. It is fetched from there when no other handler runs in the process, so
-if the process dies now, this message is the cause. The waiting time grows with each death; after DEATHS_AT_MOST the
-message goes to the dead list.
+delivered again goes to a queue of its own (`….suspects`). It is fetched from there when no other handler runs in the
+process, so if the process dies now, this message is the cause. The waiting time grows with each death; after
+DEATHS_AT_MOST the message goes to the dead list.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from chassis.bus.amqp import (
     BrokerMessage,
     Publisher,
     dead_queue,
-    declare_suspects,
+    declare_poison_queue,
     from_received,
+    poison_queue,
     queue_of,
     readdress,
-    suspects_queue,
     wait_queue,
 )
 from chassis.errors import Invalid, Unavailable
@@ -33,18 +33,18 @@ from chassis.service import Consumer, Resources
 log = logging.getLogger(__name__)
 
 DEATHS_AT_MOST = 3
-SWEEP_SECONDS = 5.0  # because a worker may have died after it moved a suspect
+SWEEP_SECONDS = 5.0  # because a worker may have died after it moved a message
 PAUSE_SECONDS = 1.0
 
 
-class Suspect(Exception):
+class MayBePoison(Exception):
     """The message was in a worker that died. Raised before the handler runs."""
 
 
-def refuse_suspect(message: BrokerMessage) -> None:
-    """Raise Suspect if the message may have killed a worker."""
+def refuse_poison(message: BrokerMessage) -> None:
+    """Raise MayBePoison if the message may have killed a worker."""
     if message.redelivered or _deaths(message):
-        raise Suspect
+        raise MayBePoison
 
 
 class Turns:
@@ -84,8 +84,8 @@ class Turns:
                 self._changed.notify_all()
 
 
-class Suspects:
-    """Handles the suspects of a service's handlers, one at a time."""
+class PoisonMessages:
+    """Handles the possibly poisonous messages of a service's handlers, one at a time."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Suspects:
         self._wake = threading.Event()
 
     def run(self) -> None:
-        """Handle suspects until `stop`. While the broker or the database is away, wait; log that once."""
+        """Handle messages until `stop`. While the broker or the database is away, wait; log that once."""
         is_logged = False
         while not self._stopping:
             self._wake.clear()
@@ -119,29 +119,29 @@ class Suspects:
             except (*BROKER_ERRORS, Unavailable) as problem:
                 if not is_logged:
                     extra = {"service": self._service.name, "why": str(problem)[:200]}
-                    log.warning("suspects_unavailable", extra=extra)
+                    log.warning("poison_messages_unavailable", extra=extra)
                 is_logged = True
                 self._publisher.close()
                 self._wake.wait(PAUSE_SECONDS)
         self._publisher.close()
 
     def look(self) -> None:
-        """Handle a suspect that was just moved."""
+        """Handle a message that was just moved."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End `run` after the current suspect."""
+        """End `run` after the current message."""
         self._stopping = True
         self._wake.set()
 
     def _handle_next(self, consumer: Consumer) -> bool:
-        """Handle one suspect of this handler. Returns False when there is none."""
+        """Handle one message of this handler. Returns False when there is none."""
         queue = queue_of(self._service.name, consumer.name)
-        if not declare_suspects(self._publisher.channel(), queue):
+        if not declare_poison_queue(self._publisher.channel(), queue):
             return False
         with self._turns.alone():
             channel = self._publisher.channel()
-            raw: Any = channel.basic_get(suspects_queue(queue))
+            raw: Any = channel.basic_get(poison_queue(queue))
             if raw is None:
                 return False
             message = from_received(raw)

@@ -55,7 +55,7 @@ def local_day(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
-class Places:
+class BranchDirectory:
     """Zones and sending windows of institutions and branches, which are read once for many notices."""
 
     def __init__(self, session: Session) -> None:

@@ -36,7 +36,7 @@ def sources(*packages: str) -> list[Path]:
 def offenders(
     *packages: str, words: set[str], is_offender: Callable[[ast.AST], bool], allowed_paths: tuple[str, ...]
 ) -> list[str]:
-    """Places `file:line` of offending nodes of the syntax tree, outside the allowed paths.
+    """BranchDirectory `file:line` of offending nodes of the syntax tree, outside the allowed paths.
 
     words  one of them is in the text of each offending node, so that other files need not be parsed
     """

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import make_url
 
-from chassis.bus.amqp import Publisher, dead_queue, queue_of, suspects_queue, wait_queue
+from chassis.bus.amqp import Publisher, dead_queue, poison_queue, queue_of, wait_queue
 from chassis.settings import load
 from tests.example_services.installation import (
     BACKOFF_SECONDS,
@@ -61,7 +61,7 @@ def counts(installation: Installation) -> dict[str, int]:
     names = {
         "own": queue,
         "dead": dead_queue(queue),
-        "suspects": suspects_queue(queue),
+        "suspects": poison_queue(queue),
         "waiting": wait_queue(queue, BACKOFF_SECONDS[0]),
     }
     with closing(Publisher(installation.settings.bus_url)) as publisher:

@@ -163,6 +163,6 @@ def _add_item(
     copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
     if gone_item is not None:
         session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
-    session.execute(insert(Item).values(id=item_id, version=version, told=digest_of(copy), **columns))
+    session.execute(insert(Item).values(id=item_id, version=version, last_published=digest_of(copy), **columns))
     emit_items(session, [with_version(copy, version)], context=context)
     return item_id

@@ -112,7 +112,7 @@ def change_item(
     _override(session, row, new_barcode, new_status if status is not None else row.own_status)
     values = {"barcode": new_barcode, "status": new_status}
     copy = copy_json(row.id, {**row._mapping, **values}, record_id=row.record_id, facts=facts_of_packed(row.marc))
-    values |= {"version": row.version + 1, "told": digest_of(copy)}
+    values |= {"version": row.version + 1, "last_published": digest_of(copy)}
     changed = update(Item).where(Item.id == row.id).values(values)
     session.execute(changed.execution_options(synchronize_session=False))
     emit_items(session, [with_version(copy, row.version + 1)], context=context)

@@ -60,7 +60,7 @@ def _class_in(call_number: str) -> str:
 
 
 def digest_of(copy: bytes) -> int:
-    """Return a digest of a copy, for items.told."""
+    """Return a digest of a copy, for items.last_published."""
     return int.from_bytes(blake2b(copy, digest_size=8).digest(), signed=True)
 
 
@@ -88,8 +88,8 @@ def copy_page(session: Session, cursor: str) -> tuple[list[ItemCopy], str]:
     """
     after = parse_id(cursor) if cursor else UUID(int=0)
     live = session.execute(_LIVE.where(Item.id > after).order_by(Item.id).limit(PAGE)).all()
-    gone_items = session.scalars(select(GoneItem).where(GoneItem.id > after).order_by(GoneItem.id).limit(PAGE)).all()
-    rows: list[Any] = [*live, *gone_items]
+    removed_items = session.scalars(select(GoneItem).where(GoneItem.id > after).order_by(GoneItem.id).limit(PAGE)).all()
+    rows: list[Any] = [*live, *removed_items]
     page = sorted(rows, key=lambda row: row.id)[:PAGE]
     facts: dict[int, RecordFacts] = {}
     copies = [_gone_copy(row) if isinstance(row, GoneItem) else _copy(row, facts) for row in page]

@@ -140,19 +140,19 @@ class _Planner:
     def _place(self, claim: RecordItems, position: int, facts: ItemFacts) -> None:
         """Plan the row of one claimed item: the stored item that it is, a gone item that comes back, or a new one."""
         number, barcode = claim.record_number, facts.barcode or None
-        wanted_barcode: str | None = None
+        contested_barcode: str | None = None
         if barcode is not None and self._winners[barcode] != number:
-            barcode, wanted_barcode = None, barcode
-        row, gone_item = self._find_stored(number, position, barcode, wanted_barcode)
+            barcode, contested_barcode = None, barcode
+        row, gone_item = self._find_stored(number, position, barcode, contested_barcode)
         if barcode is not None:
             self._winners[barcode] = None  # a record that names a barcode twice gets one item with it
         found = gone_item if row is None else row
         if found is not None:
             if found.own_barcode is not None:
-                barcode = self._own_barcode(found, barcode, is_contested=wanted_barcode is not None)
+                barcode = self._own_barcode(found, barcode, is_contested=contested_barcode is not None)
             if found.own_status is not None:
                 facts = facts._replace(status=found.own_status)
-        if barcode is None and wanted_barcode is not None:
+        if barcode is None and contested_barcode is not None:
             self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
         facts = facts._replace(barcode=barcode)
         if row is not None and row.record_number not in self._of_record and row.deleted_at is None:
@@ -162,7 +162,7 @@ class _Planner:
             "record_number": number,
             "branch_id": self._branch_index.branches[facts.branch][0],
             "position": position,
-            "wanted_barcode": wanted_barcode,
+            "contested_barcode": contested_barcode,
             "is_fast_add": False,
             "is_leaving": False,
             **{name: getattr(facts, name) for name in _FACTS},
@@ -173,7 +173,7 @@ class _Planner:
             self._update(claim, columns, facts, row)
 
     def _find_stored(
-        self, number: int, position: int, barcode: str | None, wanted_barcode: str | None
+        self, number: int, position: int, barcode: str | None, contested_barcode: str | None
     ) -> tuple[Stored | None, Any]:
         """Find the stored item, or the gone item, of a claimed item: by its barcode, else by its position."""
         row = None
@@ -182,7 +182,7 @@ class _Planner:
             if row is None and barcode in self._stored.gone:
                 return None, self._stored.gone[barcode]
         if row is None:
-            row = self._stored.wanting.get((number, barcode or wanted_barcode or ""))
+            row = self._stored.wanting.get((number, barcode or contested_barcode or ""))
         if row is None or row.id in self._taken:
             row = self._stored.by_position.get((number, position))
         return (None if row is None or row.id in self._taken else row), None
@@ -200,7 +200,7 @@ class _Planner:
         plan = self._plan
         item_id, version = (new_id(), 1) if gone_item is None else (gone_item.id, gone_item.version + 1)
         copy = copy_json(item_id, columns, record_id=claim.record_id, facts=claim.facts)
-        plan.inserted.append(columns | {"id": item_id, "version": version, "told": digest_of(copy)})
+        plan.inserted.append(columns | {"id": item_id, "version": version, "last_published": digest_of(copy)})
         plan.copies.append(with_version(copy, version))
         plan.changed.add(claim.record_number)
         plan.visible.add(claim.record_number)
@@ -224,13 +224,13 @@ class _Planner:
         """Plan the columns of a stored item; it gets a new version if its copy differs. Returns the columns that do."""
         copy = copy_json(row.id, columns, record_id=record_id, facts=facts)
         copy_digest = digest_of(copy)
-        version = row.version + (copy_digest != row.told)
+        version = row.version + (copy_digest != row.last_published)
         stored = row._mapping
         different = {name for name, value in columns.items() if stored[name] != value}
-        if copy_digest != row.told:
+        if copy_digest != row.last_published:
             self._plan.copies.append(with_version(copy, version))
-        if different or copy_digest != row.told:
-            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
+        if different or copy_digest != row.last_published:
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "last_published": copy_digest})
         return different
 
     def _keep_fast_adds(self) -> None:
@@ -275,10 +275,10 @@ class _Planner:
                 select(*Item.__table__.columns, Record.id.label("record_id"), Record.marc)
                 .join(Record, Record.number == Item.record_number)
                 .where(Item.institution_id == self._branch_index.institution_id, Item.barcode.is_(None))
-                .where(Item.wanted_barcode.in_(chunk), Item.record_number.notin_(self._of_record))
+                .where(Item.contested_barcode.in_(chunk), Item.record_number.notin_(self._of_record))
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
-            waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
+            waiting |= {row.contested_barcode: row for row in self._session.execute(statement)}
         return waiting
 
     def _hand_over(self, row: Stored, waiter: Any) -> None:
@@ -287,7 +287,7 @@ class _Planner:
         columns = {name: waiter._mapping[name] for name in _COLUMNS} | {
             "barcode": row.barcode,
             "status": row.own_status or waiter.status,
-            "wanted_barcode": None,
+            "contested_barcode": None,
             "is_leaving": False,
         }
         self._change(row, columns, record_id=waiter.record_id, facts=facts)
@@ -323,6 +323,6 @@ _FACTS = (
     *("room", "enumeration", "chronology", "pieces", "call_sort", "access"),
 )
 _COLUMNS = (
-    *("institution_id", "record_number", "branch_id", "position", "wanted_barcode", "is_fast_add", "is_leaving"),
+    *("institution_id", "record_number", "branch_id", "position", "contested_barcode", "is_fast_add", "is_leaving"),
     *_FACTS,
 )

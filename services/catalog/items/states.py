@@ -117,7 +117,14 @@ def _restore(session: Session, item_id: UUID, *, context: Context) -> int | None
     version = gone_item.version + 1
     position = select(func.coalesce(func.max(Item.position), -1) + 1).where(Item.record_number == record.number)
     row = columns | {"id": item_id, "record_number": record.number, "position": session.scalar(position)}
-    row |= {"material": "", "copy": "", "access": "", "is_leaving": True, "version": version, "told": digest_of(copy)}
+    row |= {
+        "material": "",
+        "copy": "",
+        "access": "",
+        "is_leaving": True,
+        "version": version,
+        "last_published": digest_of(copy),
+    }
     session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
     session.execute(insert(Item).values(row))
     emit_items(session, [with_version(copy, version)], context=context)

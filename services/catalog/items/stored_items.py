@@ -80,5 +80,5 @@ class StoredItems:
                 self.by_source[source] = row
             elif not row.is_fast_add:
                 self.by_position[row.record_number, row.position] = row
-                if row.wanted_barcode is not None:
-                    self.wanting[row.record_number, row.wanted_barcode] = row
+                if row.contested_barcode is not None:
+                    self.wanting[row.record_number, row.contested_barcode] = row

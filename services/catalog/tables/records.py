@@ -82,9 +82,9 @@ class Item(Table):
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
     pieces       accompanying material
     version      grows when something that other services may copy changes
-    told         digest of the copy that was last published; None in rows of a release without it
-    wanted_barcode  barcode that its record claims, but that another item of the institution has; this item gets it when
-                 the other record no longer claims it
+    last_published     digest of the copy that was last published; None in rows of a release without it
+    contested_barcode  barcode that its record claims, but that another item of the institution has; this item gets it
+                       when the other record no longer claims it
     is_fast_add  added at a desk; no import of its record removes it
     access       "online", "ask_the_library" or "" (record.holdings.ItemFacts); None in rows of an older release
     is_leaving   its record was deleted or no longer names it, while it is out: it is removed when it is returned
@@ -96,7 +96,7 @@ class Item(Table):
         Index("items_by_record", "record_number"),
         Index("items_on_shelf", "branch_id", "call_sort", "record_number"),
         Index("items_by_arrival", "branch_id", "id"),
-        _partial("items_by_wanted_barcode", "wanted_barcode IS NOT NULL", "institution_id", "wanted_barcode"),
+        _partial("items_by_wanted_barcode", "wanted_barcode IS NOT NULL", "institution_id", "contested_barcode"),
         _partial("items_added_at_desk", "is_fast_add", "institution_id", "id"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -116,8 +116,8 @@ class Item(Table):
     chronology: Mapped[str] = mapped_column(server_default="")
     pieces: Mapped[str] = mapped_column(server_default="")
     version: Mapped[int] = mapped_column(server_default="1")
-    told: Mapped[int | None]
-    wanted_barcode: Mapped[str | None] = mapped_column(String(64))
+    last_published: Mapped[int | None] = mapped_column("told", key="last_published")
+    contested_barcode: Mapped[str | None] = mapped_column("wanted_barcode", String(64), key="contested_barcode")
     is_fast_add: Mapped[bool] = mapped_column(server_default=false())
     access: Mapped[str | None] = mapped_column(String(16))
     is_leaving: Mapped[bool] = mapped_column(server_default=false())

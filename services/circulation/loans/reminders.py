@@ -221,9 +221,11 @@ def _emit(session: Session, turn: Sequence[Reminder]) -> int:
     """Write the facts of the loans that have not changed since they were read; a renewed loan has other steps."""
     if not turn:
         return 0
-    loans = select(Loan.id, Loan.version).where(Loan.id.in_([one.loan_id for one in turn]), Loan.returned_at.is_(None))
+    loans = select(Loan.id, Loan.version).where(
+        Loan.id.in_([work.loan_id for work in turn]), Loan.returned_at.is_(None)
+    )
     versions = {row.id: row.version for row in session.execute(loans)}
-    rows = [one.row for one in turn if versions.get(one.loan_id) == one.loan_version]
+    rows = [work.row for work in turn if versions.get(work.loan_id) == work.loan_version]
     if rows:
         session.execute(insert(outbox), rows)
     return len(rows)

@@ -119,7 +119,7 @@ def counts_of(session: Session, member: Member) -> LoanCounts:
 def merged_into(session: Session, member_id: UUID) -> list[Member]:
     """Return the members that were merged into a member, directly or through another merge."""
     merged = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
-    return [*merged, *(deeper for one in merged for deeper in merged_into(session, one.id))]
+    return [*merged, *(deeper for member in merged for deeper in merged_into(session, member.id))]
 
 
 def forget_returned(session: Session) -> None:

@@ -20,7 +20,7 @@ from chassis.security.encryption import require_master_key
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications import ledger
 from services.notifications.channels.port import Channel
-from services.notifications.institutions import Places, own_zone, rules_of, save_rules
+from services.notifications.institutions import BranchDirectory, own_zone, rules_of, save_rules
 from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Message, Notice, SendingRules
@@ -49,7 +49,7 @@ class LedgerMethods:
             counts=not request.without_total,
         )
         page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
-        places = Places(session)
+        places = BranchDirectory(session)
         notices = [_notice(notice, message, places) for notice, message in page.rows]
         self._access_log.record_list(
             caller,
@@ -70,7 +70,7 @@ class LedgerMethods:
         limit = min(max(1, request.limit or MOST_OWN), MOST_OWN)
         notice_filter = ledger.NoticeFilter(member=caller.actor, limit=limit, counts=False)
         page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
-        places = Places(session)
+        places = BranchDirectory(session)
         notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListOwnNoticesReply(notices=notices)
 
@@ -84,7 +84,7 @@ class LedgerMethods:
             text = _LINK.sub("/l/…", text)
         self._access_log.record(caller, "notifications.show", kind="notice", object_id=request.id)
         return wire.GetNoticeReply(
-            notice=_notice(notice, message, Places(session)),
+            notice=_notice(notice, message, BranchDirectory(session)),
             subject=subject,
             text=text,
             attempts=[_attempt(attempt) for attempt in attempts],
@@ -101,7 +101,7 @@ class LedgerMethods:
 
             def act() -> wire.ResendNoticeReply:
                 notice = ledger.resend(session, institution_id, request.id, context=caller, master=master)
-                return wire.ResendNoticeReply(notice=_notice(notice, None, Places(session)))
+                return wire.ResendNoticeReply(notice=_notice(notice, None, BranchDirectory(session)))
 
             return once(session, caller, request, wire.ResendNoticeReply, act)
 
@@ -153,7 +153,7 @@ class LedgerMethods:
         return wire.PutSendingRulesReply(rules=_rules(row))
 
 
-def _notice(notice: Notice, message: Message | None, places: Places) -> wire.Notice:
+def _notice(notice: Notice, message: Message | None, places: BranchDirectory) -> wire.Notice:
     return wire.Notice(
         id=str(notice.id),
         member_id=str(notice.member_id or ""),

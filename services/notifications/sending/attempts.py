@@ -21,7 +21,7 @@ from chassis.security.encryption import MasterKey, MemberKey
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as OutgoingMessage
-from services.notifications.institutions import Places, local_day
+from services.notifications.institutions import BranchDirectory, local_day
 from services.notifications.ledger import AttemptCounts, count_attempts, refuse_address
 from services.notifications.members import TEXT_KEY_DAMAGED, keys_of, seal_text
 from services.notifications.notices import settle
@@ -213,7 +213,7 @@ def recover(
     session: Session,
     channels: Sequence[Channel],
     answers: Sequence[tuple[Attempt, Outcome | None]],
-    places: Places,
+    places: BranchDirectory,
 ) -> int:
     """End attempts that a crash left without an outcome. Returns their number.
 

@@ -16,7 +16,7 @@ from chassis.context import Context
 from chassis.errors import Invalid
 from chassis.ids import new_id
 from rangkiang.members.v1.contacts_pb2 import MemberContact
-from services.notifications.institutions import Places, local_day
+from services.notifications.institutions import BranchDirectory, local_day
 from services.notifications.notices import settle
 from services.notifications.sending.owners import PlaceQuestion
 from services.notifications.sending.recipients import PRINT, Recipient
@@ -147,7 +147,7 @@ def render_letters(
 
     places_named  answers to the letters' place queries
     """
-    places = Places(session)
+    places = BranchDirectory(session)
     institution = places.institutions.get(institution_id)
     zone = places.zone_of(institution_id, None)
     today = local_day(clock.now(), zone)

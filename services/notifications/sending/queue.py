@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from services.notifications.institutions import Places
+from services.notifications.institutions import BranchDirectory
 from services.notifications.preferences import answers_of
 from services.notifications.tables import Attempt, LoanMark, Message, Notice, RefusedAddress
 from services.notifications.templates.kinds import KINDS
@@ -120,7 +120,7 @@ class SendingData:
     devices    member -> address for web push
     """
 
-    places: Places
+    places: BranchDirectory
     marks: dict[UUID, Any]
     answers: dict[UUID, dict[tuple[str, str], bool]]
     refused: set[bytes] = field(default_factory=set)
@@ -182,7 +182,7 @@ def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timed
 
 
 def read_sending_data(
-    session: Session, work: Iterable[Work], now: datetime, *, places: Places | None = None
+    session: Session, work: Iterable[Work], now: datetime, *, places: BranchDirectory | None = None
 ) -> SendingData:
     """Read the data for decisions about this work.
 
@@ -199,7 +199,7 @@ def read_sending_data(
     marks = session.execute(select(LoanMark.id, LoanMark.due_on, LoanMark.returned_at).where(LoanMark.id.in_(loans)))
     refused = select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members))
     return SendingData(
-        places=places or Places(session),
+        places=places or BranchDirectory(session),
         marks={mark.id: mark for mark in marks},
         answers=answers_of(session, members),
         refused=set(session.scalars(refused)),

@@ -23,7 +23,7 @@ from chassis.security.encryption import MasterKey
 from services.notifications.channels.limits import NOT_HANDED_OVER, LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as OutgoingMessage
-from services.notifications.institutions import Places
+from services.notifications.institutions import BranchDirectory
 from services.notifications.members import hash_address
 from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
@@ -111,7 +111,7 @@ class Sender:
                 answer = channel.ask(str(attempt.message_id))
             answers.append((attempt, answer))
         with self._database.transaction(SENDING) as session:
-            count = recover(session, self._channels, answers, Places(session))
+            count = recover(session, self._channels, answers, BranchDirectory(session))
             postpone(session, self._pending.values())
         self._unrecorded.clear()
         answered = sum(answer is not None for _, answer in answers)
@@ -143,7 +143,7 @@ class Sender:
         with self._database.reading(SENDING) as session:
             candidates = find_work(session, now, visit=self._visit)
             moment = None if candidates else next_moment(session, now)
-            places = Places(session) if candidates else None
+            places = BranchDirectory(session) if candidates else None
         if places is None:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
         master = self._read_master()
@@ -151,7 +151,9 @@ class Sender:
             self._handle(candidates[start : start + MEMBERS_TOGETHER], places, master, now)
         return 0.0
 
-    def _handle(self, candidates: Sequence[Candidate], places: Places, master: MasterKey, now: datetime) -> None:
+    def _handle(
+        self, candidates: Sequence[Candidate], places: BranchDirectory, master: MasterKey, now: datetime
+    ) -> None:
         """Decide about the work of at most MEMBERS_TOGETHER members, and hand over their messages."""
         contacts = self._owners.contacts(list({candidate.member_id for candidate in candidates}))
         with self._database.reading(SENDING) as session:

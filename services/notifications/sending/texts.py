@@ -15,7 +15,7 @@ from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import Message as OutgoingMessage
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.conversations.store import open_windows
-from services.notifications.institutions import Places, local_day
+from services.notifications.institutions import BranchDirectory, local_day
 from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, RENEWAL_RECEIPT, moment_of
 from services.notifications.sending.owners import LinkRequest, PasswordCode, PlaceQuestion
 from services.notifications.sending.recipients import Option, Recipient
@@ -84,7 +84,7 @@ def render_message(
     draft: Draft,
     *,
     render: Renderer,
-    places: Places,
+    places: BranchDirectory,
     place: Mapping[str, str],
     public_url: str,
     links: Mapping[tuple[str, str], str],
@@ -137,7 +137,7 @@ def letter_facts(
     *,
     zone: str,
     today: date,
-    places: Places,
+    places: BranchDirectory,
     place: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the facts of a letter, which has no links."""
@@ -146,7 +146,12 @@ def letter_facts(
 
 
 def _facts(
-    draft: Draft, *, places: Places, place: Mapping[str, str], public_url: str, links: Mapping[tuple[str, str], str]
+    draft: Draft,
+    *,
+    places: BranchDirectory,
+    place: Mapping[str, str],
+    public_url: str,
+    links: Mapping[tuple[str, str], str],
 ) -> dict[str, Any]:
     facts = _place_facts(
         draft.institution_id, draft.notices[0], draft.contact, draft.recipient, places=places, place=place
@@ -168,7 +173,7 @@ def _place_facts(
     contact: MemberContact,
     recipient: Recipient,
     *,
-    places: Places,
+    places: BranchDirectory,
     place: Mapping[str, str],
 ) -> dict[str, Any]:
     language = recipient.language
