@@ -39,6 +39,8 @@ class _Session(Session):
     _kept: Connection | None = None
 
     def connection(self, *arguments: Any, **options: Any) -> Connection:
+        if self.in_nested_transaction():
+            return super().connection(*arguments, **options)  # sends the savepoint
         if self._kept is None:
             self._kept = super().connection(*arguments, **options)
         return self._kept

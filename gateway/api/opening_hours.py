@@ -77,5 +77,9 @@ async def list_opening_hours(
         institution=institution, branches=[code], **{"from": query.first}, days=query.days
     )
     (hours,) = (await call(request, circulation.ListOpeningHours, message)).branches
-    days = [to_model(OpeningDay, day, closed=to_model(ClosedDay, day) if day.is_closed else None) for day in hours.days]
+    days = [to_model(OpeningDay, day, closed=_closed(day)) for day in hours.days]
     return respond(request, to_model(OpeningHours, hours, days=days).to_json(), JSON, cache=CACHE_CONTROL)
+
+
+def _closed(day: wire.OpeningDay) -> ClosedDay | None:
+    return ClosedDay(why=day.why, is_estimated=day.is_estimated) if day.is_closed else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 LOAN, RENEWAL, RETURN, IN_LIBRARY_USE = "loan", "renewal", "return", "in_library_use"
 DESK, SELF, PAPER = "desk", "self", "paper"
 COUNTING = system("counts")
+WAIT_SECONDS = 1.0
 
 _daily_counts: Any = DailyCount.__table__
 _ADD = insert(_daily_counts)
@@ -55,10 +58,13 @@ def add(
     session.connection().execute(_ADD, row)
 
 
-def count_refusals(database: Database, refusals: Counter[tuple[UUID, date, str, str]]) -> None:
+def count_refusals(
+    database: Database, refusals: Counter[tuple[UUID, date, str, str]], *, deadline: float | None
+) -> None:
     """Add refused acts to the counts of their days, in a transaction of its own. An error is only logged.
 
     refusals  (institution, day, code of the branch, reason) -> acts
+    deadline  that of the caller, who waits; another writer may hold the database, so it waits for a second at most
     """
     if not refusals:
         return
@@ -66,8 +72,10 @@ def count_refusals(database: Database, refusals: Counter[tuple[UUID, date, str, 
         {"institution_id": institution_id, "date": on, "branch": branch, "reason": reason, "count": count}
         for (institution_id, on, branch, reason), count in sorted(refusals.items())
     ]
+    end = time.monotonic() + WAIT_SECONDS
+    context = replace(COUNTING, deadline=end if deadline is None else min(end, deadline))
     try:
-        with database.transaction(COUNTING) as session:
+        with database.transaction(context) as session:
             statement = insert_for(session, RefusalCount)
             session.connection().execute(
                 statement.on_conflict_do_update(

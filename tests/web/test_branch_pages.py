@@ -159,3 +159,11 @@ def test_from_a_title_to_the_hours_of_a_branch_takes_two_taps_and_no_scroll(visi
     assert today is not None
     assert today["y"] + today["height"] <= PHONE[1]
     assert (taps.count, page.evaluate("scrollY")) == (2, 0)
+
+
+def test_the_api_gives_the_reason_of_a_closed_day(site):
+    answer = site.get("/api/v1/branches/KOTASOLOK/PUSAT/hours", params={"from": "2026-05-27", "days": 2})
+    assert [day.get("closed") for day in answer.json()["days"]] == [
+        {"why": "Idul Adha </script>", "is_estimated": False},
+        None,
+    ]

@@ -75,9 +75,7 @@ async def undo(request: Request) -> Response:
     )
 
 
-async def _search_page(
-    request: Request, form: Form, *, reply: wire.SearchMembersReply | None = None, status: int = 200
-) -> Response:
+async def _search_page(request: Request, form: Form, *, reply: wire.SearchMembersReply | None = None) -> Response:
     _check_scope(request)
     member_id = request.path_params["member_id"]
     member = await _get(request, member_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -229,8 +230,7 @@ def put_states(database: Database, loans: Iterable[LoanFact], context: Context) 
 
 def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -> int:
     if loans:
-        with database.transaction(context) as session:
-            store_states(session, [(loan, context) for loan in loans])
+        database.run(context, lambda session: store_states(session, [(loan, context) for loan in loans]))
     return len(loans)
 
 
@@ -248,10 +248,13 @@ def reset_states(database: Database, states: Mapping[UUID, int], context: Contex
     """
     count, items = 0, sorted(states.items())
     for start in range(0, len(items), MOST_WRITTEN):
-        with database.transaction(context) as session:
-            for item_id, version in items[start : start + MOST_WRITTEN]:
-                count += _reset_state(session, item_id, version, context=context)
+        some = items[start : start + MOST_WRITTEN]
+        count += database.run(context, partial(_reset_some, states=some, context=context))
     return count
+
+
+def _reset_some(session: Session, *, states: Sequence[tuple[UUID, int]], context: Context) -> int:
+    return sum(_reset_state(session, item_id, version, context=context) for item_id, version in states)
 
 
 def _reset_state(session: Session, item_id: UUID, version: int, *, context: Context) -> bool:

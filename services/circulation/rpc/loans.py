@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,13 +16,14 @@ from zoneinfo import ZoneInfo
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
-from chassis.errors import Invalid, Refused
+from chassis.errors import Error, Invalid, Refused
 from chassis.ids import parse_id
 from chassis.rpc.methods import writes_once
 from chassis.rpc.status import refusal_message
@@ -188,20 +190,26 @@ class LoanMethods:
             )
 
         try:
-            return self._owners.retry_known(act.caller, context, run, item=item, member=member)
+            reply = self._owners.retry_known(act.caller, context, run, item=item, member=member)
         except Refused as problem:
-            if branch:
-                with self._database.reading(act.caller) as session:
-                    branches = branches_of(session, act.institution_id).all
-                zone = next((place.zone for place in branches if place.code == branch), "UTC")
-                count_refusals(self._database, Counter(_refused(act, branch, zone, problem.reasons)))
+            self._count(act, judged, branch=branch, reasons=problem.reasons)
             raise
-        finally:
-            counts: Counter[Refusals] = Counter()
-            for renewal in judged:
-                place, reasons = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
-                counts.update(_refused(act, place.code if place else "", place.zone if place else "UTC", reasons))
-            count_refusals(self._database, counts)
+        self._count(act, judged)
+        return reply
+
+    def _count(self, act: Act, judged: Sequence[Renewal], *, branch: str = "", reasons: Iterable[str] = ()) -> None:
+        """Count the refusals of an act that has ended; its answer never depends on that."""
+        counts: Counter[Refusals] = Counter()
+        for renewal in judged:
+            place, refused = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
+            counts.update(_refused(act, place.code if place else "", place.zone if place else "UTC", refused))
+        if branch:
+            zone = "UTC"
+            with suppress(Error, DBAPIError), self._database.reading(act.caller) as session:
+                branches = branches_of(session, act.institution_id).all
+                zone = next((place.zone for place in branches if place.code == branch), zone)
+            counts.update(_refused(act, branch, zone, reasons))
+        count_refusals(self._database, counts, deadline=act.caller.deadline)
 
 
 def _refused(act: Act, branch: str, zone: str, reasons: Iterable[str]) -> list[Refusals]:

@@ -42,14 +42,17 @@ class LoanCounts:
 
 
 def copy_loans(session: Session, loans: Sequence[tuple[LoanFact, bool]]) -> None:
-    """Store the states of loans after acts, as (loan, is open). An older act than the stored one changes nothing."""
+    """Store the states of loans after acts, as (loan, is open). An older act than the stored one changes nothing.
+
+    The open loan of an erased member has no member.
+    """
     now = clock.now()
-    kept = _kept_ids(session, {parse_id(loan.member_id) for loan, is_open in loans if is_open})
+    kept = _kept_ids(session, {parse_id(loan.member_id) for loan, is_open in loans if is_open and loan.member_id})
     rows = [
         {
             "loan_id": parse_id(loan.loan_id),
             "institution_id": parse_id(loan.institution_id),
-            "member_id": kept[parse_id(loan.member_id)] if is_open else None,
+            "member_id": kept[parse_id(loan.member_id)] if is_open and loan.member_id else None,
             "due_on": date.fromisoformat(loan.due_on) if is_open and loan.due_on else None,
             "state_version": loan.state_version,
             "copied_at": now,

@@ -213,3 +213,13 @@ def test_the_last_answer_says_whether_the_history_of_loans_is_kept(office: Offic
         version = desk.call("ChangeMember", request).member.version
         fact = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=member.id)).member
         assert (fact.version, fact.keeps_history) == (version, keeps)
+
+
+def test_a_renewal_of_an_erased_member_does_not_stop_the_loans_of_others(office: Office) -> None:
+    desk = Desk(office)
+    member = desk.register("Yusmaniar").id
+    nobody = LoanRenewed(loan=loan("", version=2))
+    deliver_together(office, nobody, LoanOpened(loan=loan(member)))
+    assert counts(desk, member) == (1, 0)
+    with office.database.reading(TEST) as session:
+        assert session.get_one(MemberLoan, UUID(nobody.loan.loan_id)).member_id is None
