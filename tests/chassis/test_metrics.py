@@ -142,7 +142,7 @@ def test_the_port_only_reads(start: Start, port: int) -> None:
 
 def test_without_a_port_nothing_is_counted_and_the_library_is_not_imported(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from chassis import metrics, telemetry;"
+        "import sys; from pathlib import Path; from chassis import metrics; from chassis.metrics import telemetry;"
         "from chassis.settings import Settings; telemetry.start(Settings(data=Path(sys.argv[1])), 'tests');"
         "metrics.observe_request('/a', 'GET', 200, 0.1); metrics.observe_call('a/B', 'OK', 0.1);"
         "import chassis.rpc.server, chassis.jobs.jobs, gateway.app;"

@@ -155,7 +155,7 @@ def test_a_traceparent_continues_the_trace(spans: InMemorySpanExporter) -> None:
 
 def test_without_an_endpoint_nothing_is_traced_and_the_sdk_is_not_imported() -> None:
     script = (
-        "import sys; from chassis import telemetry; from chassis.settings import Settings;"
+        "import sys; from chassis.metrics import telemetry; from chassis.settings import Settings;"
         "telemetry.start(Settings(), 'tests');\nwith telemetry.span('x'): pass\n"
         "assert telemetry.traceparent() == '' and not telemetry.is_tracing();"
         "import chassis.rpc.client, chassis.rpc.server;"

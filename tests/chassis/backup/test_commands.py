@@ -25,7 +25,10 @@ shift
 "$@"
 """
 # Copies that are found to be too large while they are written.
-WITHOUT_A_LOOK = "from chassis import backup, cli; backup._check_space = lambda *_: None; cli.main()"
+WITHOUT_A_LOOK = (
+    "from chassis.operations import backup; from chassis.cli import commands;"
+    "backup._check_space = lambda *_: None; commands.main()"
+)
 
 
 def run(data: Path, *words: str, **changes: str) -> tuple[int, Any]:

@@ -283,7 +283,7 @@ def test_sigterm_ends_the_process_and_lets_a_call_finish(tmp_path: Path) -> None
     script = (
         "from chassis.rpc import server; from chassis.settings import Settings;"
         "from chassis.service import Service; from sqlalchemy import MetaData;"
-        "from chassis import jobs; jobs.CHASSIS = ();"
+        "from chassis.jobs import jobs; jobs.CHASSIS = ();"
         "s = Service(name='echo', tables=MetaData(), migrations='', rpc='tests.chassis.rpc.echo:build',"
         " adder='tests.chassis.rpc.echo:add');"
         f"server.serve(s, Settings(grpc_port=0, data={str(tmp_path)!r}), announce=lambda a: print(a, flush=True))"
