@@ -63,7 +63,7 @@ class Machine:
         """A repository of this checkout with two releases."""
         origin = recipe.copy_checkout(self.folder)
         git(origin, "add", "-A")
-        for release in ("v0.4.0", "v0.4.1"):
+        for release in ("v0.5.0", "v0.5.1"):
             git(origin, "commit", "--quiet", "--allow-empty", "-m", release)
             git(origin, "tag", release)
         return origin
@@ -281,7 +281,7 @@ def test_the_page_installs_restores_upgrades_and_rolls_back_a_library(machine: M
             story.operate(block)
         elif kind == "embedded":
             story.run(block)
-    assert story.versions == ["v0.4.0", "v0.4.1", "v0.4.0"]
+    assert story.versions == ["v0.5.0", "v0.5.1", "v0.5.0"]
     story.compare()
     assert machine.backups.joinpath("rangkiang-rules.yml").read_text().startswith("groups:\n")
 
