@@ -19,17 +19,36 @@ from tests.fakes.running import served_catalog, served_gateway
 ID = {"X-Request-Id": "r-77"}
 
 
+class AccessLines:
+    """The lines of the access log on standard error.
+
+    They are read once, after the gateway has stopped: capfd loses what is written while it reads.
+    """
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.records: list[logging.LogRecord] = []
+
+    def keep(self, record: logging.LogRecord) -> bool:
+        self.records.append(record)
+        return True
+
+    def wait(self, number: int) -> None:
+        """Wait until this number of requests was logged."""
+        eventually(lambda: len(self.records) >= number)
+
+    def read(self) -> list[dict[str, Any]]:
+        errors = self._capfd.readouterr().err
+        return [json.loads(line) for line in errors.splitlines() if '"gateway.access"' in line]
+
+
 @pytest.fixture
-def access_lines(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """Reads the lines of the access log so far; the log is as before at the end."""
-    before = access_log.handlers, access_log.propagate, access_log.level
-    lines: list[dict[str, Any]] = []
-
-    def read() -> list[dict[str, Any]]:
-        lines.extend(json.loads(line) for line in capfd.readouterr().err.splitlines() if '"gateway.access"' in line)
-        return lines
-
-    yield read
+def access_lines(capfd: pytest.CaptureFixture[str]) -> Iterator[AccessLines]:
+    """Lines of the access log, which is as before at the end."""
+    before, lines = (access_log.handlers, access_log.propagate, access_log.level), AccessLines(capfd)
+    access_log.addFilter(lines.keep)
+    yield lines
+    access_log.removeFilter(lines.keep)
     access_log.handlers, access_log.propagate, access_log.level = before
 
 
@@ -56,13 +75,13 @@ def test_a_response_below_500_is_not_logged(http: httpx.Client, caplog: pytest.L
     assert not [record for record in caplog.records if record.name.startswith("gateway")]
 
 
-def test_the_access_log_has_neither_query_nor_address(access_lines: Any) -> None:
+def test_the_access_log_has_neither_query_nor_address(access_lines: AccessLines) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
         httpx.get(f"{address}/api/v1/search?q=secret", headers=ID, verify=False)
         httpx.head(f"{address}/records/no-id", verify=False)
         httpx.get(f"{address}/nowhere", verify=False)
-        eventually(lambda: len(access_lines()) >= 3)
-    first, second, third = access_lines()
+        access_lines.wait(3)
+    first, second, third = access_lines.read()
     assert first | {"time": "", "ms": 0} == {
         "time": "", "level": "INFO", "process": "gateway", "logger": "gateway.access", "event": "request",
         "request_id": "r-77", "method": "GET", "path": "/api/v1/search", "route": "/api/v1/search", "status": 200,
@@ -71,26 +90,26 @@ def test_the_access_log_has_neither_query_nor_address(access_lines: Any) -> None
     assert (second["route"], second["status"], third["route"]) == ("/records/{record_id}", 404, "")
 
 
-def test_queries_and_addresses_are_logged_when_they_are_named(access_lines: Any) -> None:
+def test_queries_and_addresses_are_logged_when_they_are_named(access_lines: AccessLines) -> None:
     options = {"access_log": "on", "access_log_details": "queries,addresses"}
     with served_catalog(FakeCatalog()) as url, served_gateway(url, **options) as address:
         httpx.get(f"{address}/api/v1/search?q=navis", verify=False)
-        eventually(lambda: len(access_lines()) >= 1)
-    [line] = access_lines()
+        access_lines.wait(1)
+    [line] = access_lines.read()
     assert (line["query"], line["address"]) == ("q=navis", "127.0.0.1")
 
 
-def test_without_the_setting_there_is_no_access_log(access_lines: Any) -> None:
+def test_without_the_setting_there_is_no_access_log(access_lines: AccessLines) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
         httpx.get(f"{address}/api/v1/search?q=navis", verify=False)
-    assert not access_lines()
+    assert not access_lines.read()
 
 
-def test_the_secret_of_a_one_time_link_is_in_no_log(access_lines: Any) -> None:
+def test_the_secret_of_a_one_time_link_is_in_no_log(access_lines: AccessLines) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
         assert httpx.get(f"{address}/sign-in/link/very-secret", headers=ID, verify=False).status_code == 404
-        eventually(lambda: len(access_lines()) >= 1)
-    lines = access_lines()
+        access_lines.wait(1)
+    lines = access_lines.read()
     assert [line["path"] for line in lines] == ["/sign-in/link/{link}"]
     assert "very-secret" not in str(lines)
 
