@@ -117,9 +117,9 @@ class AccessLog:
                 return
             except (Error, DBAPIError) as problem:
                 if self._given_up.is_set():
-                    log.error("looks_lost", extra={"count": len(batch), "why": str(problem)})
+                    log.error("access_rows_lost", extra={"count": len(batch), "why": str(problem)})
                     return
                 if not (is_logged or is_away(problem)):
-                    log.warning("looks_wait", extra={"count": len(batch), "why": str(problem)})
+                    log.warning("access_rows_wait", extra={"count": len(batch), "why": str(problem)})
                     is_logged = True
             self._given_up.wait(RETRY_SECONDS)

@@ -119,7 +119,7 @@ def test_a_database_that_stays_away_is_given_up_at_the_end_and_the_loss_is_logge
     access_log = AccessLog(database)
     read(access_log, 1)
     access_log.close()
-    (record,) = [record for record in caplog.records if record.message == "looks_lost"]
+    (record,) = [record for record in caplog.records if record.message == "access_rows_lost"]
     assert record.__dict__["count"] == 1
 
 
