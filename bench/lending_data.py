@@ -126,7 +126,7 @@ def fill(edition: Edition, arguments: argparse.Namespace) -> None:
 
 
 def _is_copied(databases: Mapping[str, Database]) -> bool:
-    """Whether circulation and the index have all, and no fact or rule waits: acts are not measured beside that work."""
+    """Whether circulation and the index have all, and no event or rule waits. Acts are measured after that."""
     with databases["catalog"].reading(BENCH) as session:
         items = session.scalar(select(func.count()).select_from(Item))
         unpublished = session.scalar(select(func.count()).select_from(outbox).where(unpublished_rows))

@@ -1,10 +1,10 @@
-"""Notices: facts handled, overdue notices beside searches, receipts while desks work, and a mail server that is away.
+"""Notices: events handled, overdue notices beside searches, receipts while desks work, and a mail server that is away.
 
-    python -m bench.notices [--only facts hand-over overdue desks] [--count 10000] [--workers 2]
+    python -m bench.notices [--only events hand-over overdue desks] [--count 10000] [--workers 2]
     python -m bench.notices --only overdue --edition cluster     # on PostgreSQL, after `make services`
 
-Every part has its reference in the same run: bare sqlite3 transactions for facts, the standard library's client for
-mails, and the same searches and check-outs without notices, or with the mail server there. `facts` and `hand-over` run
+Every part has its reference in the same run: bare sqlite3 transactions for events, the standard library's client for
+mails, and the same searches and check-outs without notices, or with the mail server there. `events` and `hand-over` run
 in this process, with members who answer from memory; the others measure an edition (bench.notices_up).
 """
 
@@ -49,13 +49,13 @@ from services.notifications.sending.sender import Sender
 from services.notifications.service import SERVICE
 from services.notifications.tables import Notice
 from services.notifications.templates.store import render
-from tests.fakes.notices import FakeOwners, loan_fact
+from tests.fakes.notices import FakeOwners, loan_copy
 
 BENCH = system("bench")
 INSTITUTION = UUID("0192f3a4-0000-7000-8000-000000000001")
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
-PARTS = ("facts", "hand-over", "overdue", "desks")
-# What a fact writes at least: the mark of its loan, the notice, its inbox row; and its delivery is deleted.
+PARTS = ("events", "hand-over", "overdue", "desks")
+# What an event writes at least: the mark of its loan, the notice, its inbox row; and its delivery is deleted.
 BARE = (
     "CREATE TABLE deliveries (id BLOB PRIMARY KEY, body TEXT)",
     "CREATE TABLE inbox (consumer TEXT, id BLOB, at TEXT, PRIMARY KEY (consumer, id))",
@@ -75,7 +75,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}; {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if {"facts", "hand-over"} & set(arguments.only):
+        if {"events", "hand-over"} & set(arguments.only):
             _measure_in_process(folder, arguments.count, arguments.only)
         if {"overdue", "desks"} & set(arguments.only):
             notices_up.measure(folder, arguments)
@@ -84,7 +84,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.notices", description=__doc__.partition("\n\n    ")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--count", type=int, default=10_000, help="facts, and notices")
+    parser.add_argument("--count", type=int, default=10_000, help="events, and notices")
     parser.add_argument("--edition", choices=("embedded", "cluster"), default="embedded", help="of overdue and desks")
     parser.add_argument("--workers", type=int, default=2, help="processes of `up`, which are searched in turn")
     parser.add_argument("--records", type=int, default=10_000)
@@ -106,11 +106,11 @@ def _measure_in_process(folder: Path, count: int, only: Sequence[str]) -> None:
         _add_institution(database)
         with clock.frozen(MORNING), closing(Deliveries(resources)) as deliveries:
             LocalBus([resources]).publish([_event(owners.add()) for _ in range(count)])
-            with _measured("facts handled", count) as seconds:
+            with _measured("events handled", count) as seconds:
                 while deliveries.run_due(threading.Event()):
                     pass
-        if "facts" in only:
-            bare = _bare_facts(folder / "bare.db", count)
+        if "events" in only:
+            bare = _bare_events(folder / "bare.db", count)
             print(f"  the same rows with bare sqlite3: {bare:.1f} s; ratio {seconds[0] / bare:.1f}", flush=True)
         if "hand-over" in only:
             _measure_hand_over(folder, database, owners, count)
@@ -143,8 +143,8 @@ def hand_over_bare(sink: MailSink, count: int) -> float:
     return time.perf_counter() - start
 
 
-def _bare_facts(file: Path, count: int) -> float:
-    """Write what facts write, with prepared SQL and nothing else. Returns the seconds."""
+def _bare_events(file: Path, count: int) -> float:
+    """Write what events write, with prepared SQL and nothing else. Returns the seconds."""
     ids = [new_id().bytes for _ in range(count)]
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", *BARE):
@@ -179,10 +179,10 @@ def _add_institution(database: Database) -> None:
 
 
 def _event(member: UUID) -> Event:
-    loan = loan_fact(member, INSTITUTION, due_on=(MORNING - timedelta(days=7)).date())
-    fact = LoanOverdue(loan=loan, step=7, days=7, zone="Asia/Jakarta")
+    loan = loan_copy(member, INSTITUTION, due_on=(MORNING - timedelta(days=7)).date())
+    event = LoanOverdue(loan=loan, step=7, days=7, zone="Asia/Jakarta")
     return Event(
-        id=new_id(), type=LoanOverdue.DESCRIPTOR.full_name, body=MessageToJson(fact, preserving_proto_field_name=True),
+        id=new_id(), type=LoanOverdue.DESCRIPTOR.full_name, body=MessageToJson(event, preserving_proto_field_name=True),
         aggregate_id=loan.loan_id, version=1, institution=str(INSTITUTION), actor="system:bench", occurred_at=MORNING,
     )  # fmt: skip
 

@@ -47,7 +47,7 @@ from services.catalog.tables import IndexQueue
 from services.circulation.tables import Borrower, Copy
 from services.notifications.handlers import follow_loans
 from services.notifications.tables import Member, Notice
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 
 BENCH = system("bench")
 LONGEST_WAIT_SECONDS = 900.0
@@ -139,7 +139,7 @@ def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Name
 
 
 def _is_filled(databases: Mapping[str, Database], arguments: argparse.Namespace) -> bool:
-    """Return whether every member is known everywhere, and no fact and no notice waits."""
+    """Return whether every member is known everywhere, and no event and no notice waits."""
     counts = []
     for name, table in (("circulation", Borrower), ("notifications", Member)):
         with databases[name].reading(BENCH) as session:
@@ -222,7 +222,7 @@ def _add_overdue(database: Database) -> int:
     due_on = (clock.now() - timedelta(days=7)).date()
     with database.transaction(BENCH) as session:
         events = [
-            LoanOverdue(loan=loan_fact(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
+            LoanOverdue(loan=loan_copy(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
             for row in members
         ]
         follow_loans(session, [(event, BENCH) for event in events])

@@ -111,22 +111,22 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 
 def copy_items(data: Path) -> None:
-    """Run `up` until circulation has copied every item and no fact waits: no search is measured beside that work."""
+    """Run `up` until circulation has copied every item and no event waits: no search is measured beside that work."""
     with up(data, workers=1):
         wait_until(lambda: _waiting(data) == 0)
 
 
 def _waiting(data: Path) -> int:
-    """Count the items that circulation has not copied, and the facts that are not published or not handled."""
+    """Count the items that circulation has not copied, and the events that are not published or not handled."""
 
     def count(service: str, query: str) -> int:
         with contextlib.closing(sqlite3.connect(f"file:{data / service}.db?mode=ro", uri=True)) as connection:
             return int(connection.execute(query).fetchone()[0])
 
     items = count("catalog", "SELECT count(*) FROM items") - count("circulation", "SELECT count(*) FROM copies")
-    facts = count("catalog", "SELECT count(*) FROM outbox WHERE published_at IS NULL")
+    events = count("catalog", "SELECT count(*) FROM outbox WHERE published_at IS NULL")
     deliveries = count("circulation", "SELECT count(*) FROM deliveries")
-    return items + facts + deliveries
+    return items + events + deliveries
 
 
 def wait_until(is_done: Callable[[], bool], *, seconds: float = 1_800) -> None:

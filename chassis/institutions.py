@@ -16,7 +16,7 @@ from chassis.ids import parse_id
 class InstitutionColumns:
     """An institution, copied from the catalogue.
 
-    version  version of the catalogue's row; an older fact changes nothing
+    version  version of the catalogue's row; an older event changes nothing
     """
 
     __tablename__ = "institutions"

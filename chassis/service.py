@@ -51,7 +51,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Copies of rows of another service, which are kept current by its facts.
+    """Copies of rows of another service, which are kept current by its events.
 
     name      unique within the service; of rows that are stored, also the field of the owner's snapshot
     owner     name of the service that owns the rows

@@ -38,7 +38,7 @@ from gateway.clients import Clients
 from gateway.libraries import Libraries, PreparedLibraries
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
-from gateway.password_turns import password_turns
+from gateway.password_limit import password_limit
 from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import READ_METHODS, RequestGuard
 from gateway.request_log import RequestLog, templates_of
@@ -108,7 +108,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = gateway_settings
     app.state.sessions = sessions = Sessions()
-    app.state.password_turns = password_turns(settings.workers)
+    app.state.password_limit = password_limit(settings.workers)
 
     async def read_token_state() -> TokenState:
         clients: Clients = app.state.clients

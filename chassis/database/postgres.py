@@ -156,9 +156,9 @@ class Availability:
         try:
             yield
         except psycopg.Error as problem:
-            self._note_failure(started_at, problem)
+            self._store_failure(started_at, problem)
             raise
-        self._note_success(started_at)
+        self._store_success(started_at)
 
     def is_silent(self, connect: Callable[[], object]) -> bool:
         """Return whether a new connection gets no answer. A refusal is an answer; the kernel then ends old connections.
@@ -175,7 +175,7 @@ class Availability:
                 self._asked_at = time.monotonic()
             return self._is_silent
 
-    def note_loss(self, problem: BaseException | None) -> None:
+    def log_loss(self, problem: BaseException | None) -> None:
         """Log that an open connection was lost, at most once a minute, because new connections may succeed."""
         now = time.monotonic()
         with self._lock:
@@ -184,7 +184,7 @@ class Availability:
             self._loss_logged_at = now
         log.warning("database_connection_lost", extra={"database": self._name, "why": _first_line(problem)})
 
-    def _note_failure(self, started_at: float, problem: psycopg.Error) -> None:
+    def _store_failure(self, started_at: float, problem: psycopg.Error) -> None:
         now = time.monotonic()
         with self._lock:
             self._next_attempt = now + RETRY_SECONDS
@@ -198,7 +198,7 @@ class Availability:
             self._away_since = self._changed_at = now
         log.warning("database_away", extra={"database": self._name, "why": _first_line(problem)})
 
-    def _note_success(self, started_at: float) -> None:
+    def _store_success(self, started_at: float) -> None:
         self._is_silent = False
         if self._away_since is None:
             return
@@ -277,7 +277,7 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
 
     @event.listens_for(engine, "invalidate")
     def _lost(_connection: Any, _record: Any, problem: BaseException | None) -> None:
-        availability.note_loss(problem)
+        availability.log_loss(problem)
 
     return engine
 

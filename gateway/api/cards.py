@@ -17,7 +17,7 @@ from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
-from gateway.password_turns import call_in_turn
+from gateway.password_limit import call_within_limit
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import models as circulation_models
@@ -142,7 +142,7 @@ async def use_slip(request: Request, body: models.SlipBody, members: Members) ->
     """
     require_secure(request)
     message = to_message(wire.UseSlipRequest, body, address=address_of(request.scope))
-    await call_in_turn(request, members.UseSlip, message)
+    await call_within_limit(request, members.UseSlip, message)
     return Response(status_code=204)
 
 

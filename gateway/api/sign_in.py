@@ -13,7 +13,7 @@ from gateway.api.queries import NoParameters
 from gateway.api.schemas import JSON
 from gateway.callers import address_of
 from gateway.clients import Members, call
-from gateway.password_turns import call_in_turn
+from gateway.password_limit import call_within_limit
 from gateway.sessions import require_secure
 from rangkiang.members.v1 import members_pb2, models
 from rangkiang.members.v1 import sign_in_pb2 as wire
@@ -58,7 +58,7 @@ async def sign_in(request: Request, body: models.Credentials, members: Members) 
     """
     require_secure(request)
     message = to_message(wire.SignInRequest, body, address=address_of(request.scope))
-    reply = await call_in_turn(request, members.SignIn, message)
+    reply = await call_within_limit(request, members.SignIn, message)
     return _private(to_model(SignedIn, reply.token, device=reply.device))
 
 
@@ -92,7 +92,7 @@ async def change_password(request: Request, body: PasswordChange, members: Membe
     """Change the caller's password, and end the account's other sessions."""
     require_secure(request)
     message = members_pb2.ChangePasswordRequest(password=body.password, new_password=body.new_password)
-    await call_in_turn(request, members.ChangePassword, message)
+    await call_within_limit(request, members.ChangePassword, message)
     return Response(status_code=204)
 
 

@@ -1,4 +1,4 @@
-"""Handlers of circulation's facts in the catalogue."""
+"""Handlers of circulation's events in the catalogue."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def keep_states(session: Session, events: Sequence[tuple[LoanEvent, Context]]) -
     states.store_states(session, [(event.loan, context) for event, context in events])
 
 
-def keep_rules(session: Session, fact: PoliciesChanged, _context: Context) -> None:
+def keep_rules(session: Session, event: PoliciesChanged, _context: Context) -> None:
     """Store which items may only be read in the library."""
-    states.put_rules(session, fact)
+    states.put_rules(session, event)

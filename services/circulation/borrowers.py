@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from chassis.database.sql import insert_for, insert_ignore
 from chassis.database.sqlite import erase_traces
 from chassis.service import Erasure
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.circulation.copies import read_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension
 
@@ -40,35 +40,35 @@ def is_empty(session: Session) -> bool:
     return session.scalar(select(Borrower.id).limit(1)) is None
 
 
-def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
-    """Store members, except erased ones; the same or a newer version in the table stays. Returns the number of facts.
+def copy_members(session: Session, members: Iterable[MemberCopy]) -> int:
+    """Store members, except erased ones; the same or a newer version in the table stays. Returns the number of members.
 
     The loans and suspensions of a merged member move to the kept member.
     """
-    members = list(facts)
-    versions = _versions(session, [UUID(fact.id) for fact in members])
-    newest: dict[UUID, MemberFact] = {}
-    for fact in members:
-        borrower_id = UUID(fact.id)
+    copies = list(members)
+    versions = _versions(session, [UUID(member.id) for member in copies])
+    newest: dict[UUID, MemberCopy] = {}
+    for member in copies:
+        borrower_id = UUID(member.id)
         before = newest[borrower_id].version if borrower_id in newest else versions.get(borrower_id, -1)
-        if fact.version > before:
-            newest[borrower_id] = fact
+        if member.version > before:
+            newest[borrower_id] = member
     if newest:
         _store(session, list(newest.values()))
-        for borrower_id, fact in newest.items():
-            if fact.merged_into:
-                _move_loans(session, borrower_id, UUID(fact.merged_into))
-    return len(members)
+        for borrower_id, member in newest.items():
+            if member.merged_into:
+                _move_loans(session, borrower_id, UUID(member.merged_into))
+    return len(copies)
 
 
 def erase_member(session: Session, borrower_id: UUID, version: int, *, institution_id: UUID | None = None) -> None:
-    """Remove a member from every loan and empty the copy. The copy stays, so that no older fact restores the member.
+    """Remove a member from every loan and empty the copy. The copy stays, so that no older event restores the member.
 
     institution_id  to store an empty copy if the member is not known yet; None: store none
     """
     erase_traces(session)
     if institution_id is not None:
-        empty = MemberFact(id=str(borrower_id), version=version, institution_id=str(institution_id))
+        empty = MemberCopy(id=str(borrower_id), version=version, institution_id=str(institution_id))
         insert_ignore(session, Borrower, [_row(empty)], key=["id"])
     values: dict[str, Any] = {
         "version": version,
@@ -119,13 +119,13 @@ def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bo
 
 
 def _versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return the versions of known members; of an erased member a version that no fact exceeds."""
+    """Return the versions of known members; of an erased member a version that no event exceeds."""
     query = select(Borrower.id, Borrower.version, Borrower.is_erased).where(Borrower.id.in_(ids)).with_for_update()
     return {row.id: 2**62 if row.is_erased else row.version for row in session.execute(query)}
 
 
-def _store(session: Session, facts: Sequence[MemberFact]) -> None:
-    rows = [_row(fact) for fact in facts]
+def _store(session: Session, members: Sequence[MemberCopy]) -> None:
+    rows = [_row(member) for member in members]
     insert = insert_for(session, Borrower)
     columns = {name: insert.excluded[name] for name in rows[0] if name not in ("id", "lending_version")}
     newer = Borrower.version < insert.excluded.version
@@ -136,8 +136,8 @@ def _store(session: Session, facts: Sequence[MemberFact]) -> None:
     session.execute(delete(BorrowerNumber).where(BorrowerNumber.borrower_id.in_(ids)))
     numbers = [
         {"institution_id": row["institution_id"], "number": number, "borrower_id": row["id"]}
-        for row, fact in zip(rows, facts, strict=True)
-        for number in dict.fromkeys(fact.numbers)
+        for row, member in zip(rows, members, strict=True)
+        for number in dict.fromkeys(member.numbers)
     ]
     insert_ignore(session, BorrowerNumber, numbers)
 
@@ -161,22 +161,22 @@ def _kept_id(session: Session, borrower_id: UUID) -> UUID:
     return borrower_id
 
 
-def _row(fact: MemberFact) -> dict[str, Any]:
+def _row(member: MemberCopy) -> dict[str, Any]:
     return {
-        "id": UUID(fact.id),
-        "institution_id": UUID(fact.institution_id),
-        "version": fact.version,
-        "card": fact.numbers[0] if fact.numbers else "",
-        "category": fact.category,
-        "expires_on": date.fromisoformat(fact.expires_on) if fact.expires_on else None,
-        "blocks": [{"reason": block.reason, "ends_on": block.ends_on} for block in fact.blocks],
-        "age_band": fact.age_band,
-        "sex": fact.sex,
-        "region": fact.region,
-        "group": fact.group,
-        "is_organisation": fact.is_organisation,
-        "keeps_history": fact.keeps_history,
-        "merged_into": read_id(fact.merged_into),
+        "id": UUID(member.id),
+        "institution_id": UUID(member.institution_id),
+        "version": member.version,
+        "card": member.numbers[0] if member.numbers else "",
+        "category": member.category,
+        "expires_on": date.fromisoformat(member.expires_on) if member.expires_on else None,
+        "blocks": [{"reason": block.reason, "ends_on": block.ends_on} for block in member.blocks],
+        "age_band": member.age_band,
+        "sex": member.sex,
+        "region": member.region,
+        "group": member.group,
+        "is_organisation": member.is_organisation,
+        "keeps_history": member.keeps_history,
+        "merged_into": read_id(member.merged_into),
         "is_erased": False,
         "lending_version": 0,
     }

@@ -71,7 +71,7 @@ class Branches:
 
 _VERSION = select(Institution.version).where(Institution.id == bindparam("institution_id"))
 # For each engine: institution -> (version, branches), as read last.
-_known: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
+_cached_branches: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
 
 
 def branches_of(session: Session, institution_id: UUID) -> Branches:
@@ -81,10 +81,10 @@ def branches_of(session: Session, institution_id: UUID) -> Branches:
 
 def branches_at(session: Session, institution_id: UUID, version: int) -> Branches:
     """Return the branches of an institution whose version was read in the same transaction."""
-    known = _known.setdefault(session.get_bind(), {})
-    if institution_id in known and known[institution_id][0] == version:
-        return known[institution_id][1]
+    cached = _cached_branches.setdefault(session.get_bind(), {})
+    if institution_id in cached and cached[institution_id][0] == version:
+        return cached[institution_id][1]
     rows = session.scalars(select(Branch).where(Branch.institution_id == institution_id))
     branches = Branches(BranchFacts(row.id, row.code, LocalText(row.name_id, row.name_en), row.zone) for row in rows)
-    known[institution_id] = (version, branches)
+    cached[institution_id] = (version, branches)
     return branches

@@ -52,7 +52,7 @@ def keep_open_days(resources: Resources, stop: threading.Event) -> None:
 
 
 def remind(resources: Resources, stop: threading.Event) -> None:
-    """Emit the facts of loans that are due soon or overdue, once a night in each zone.
+    """Emit the events of loans that are due soon or overdue, once a night in each zone.
 
     After a jump of the clock they wait until its time is confirmed.
     """

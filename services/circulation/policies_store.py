@@ -97,13 +97,13 @@ def save_policies(
         raise _outdated(session, institution_id, current_policies(session, institution_id), given=version)
     facts = {"version": saved.version, "rows": len(rows), "changed": _changed(current, saved)}
     audit.record(session, context, "circulation.save_policies", kind="policies", object_id=institution_id, facts=facts)
-    fact = policies_fact(session, institution_id, saved)
-    emit(session, fact, aggregate_id=institution_id, version=saved.version, context=context)
+    event = policies_event(session, institution_id, saved)
+    emit(session, event, aggregate_id=institution_id, version=saved.version, context=context)
     return saved
 
 
-def policies_fact(session: Session, institution_id: UUID, policies: PolicySet) -> PoliciesChanged:
-    """Return the fact of rules for the catalogue; branches that are not known here are left out."""
+def policies_event(session: Session, institution_id: UUID, policies: PolicySet) -> PoliciesChanged:
+    """Return the event of rules for the catalogue; branches that are not known here are left out."""
     branches = select(Branch.code, Branch.id).where(Branch.institution_id == institution_id)
     ids = {code: str(branch_id) for code, branch_id in session.execute(branches)} | {"": ""}
     return PoliciesChanged(

@@ -32,7 +32,7 @@ class Branch(BranchColumns, Table):
 class Copy(Table):
     """An item as the catalogue describes it, and its circulation state.
 
-    version        version of the catalogue's row; an older fact changes nothing
+    version        version of the catalogue's row; an older event changes nothing
     is_gone        the item is no longer in the catalogue; its loans stay
     state          "in", "on_loan" or "transit"
     state_version  grows with each act on the copy and guards the next act
@@ -76,12 +76,12 @@ class Copy(Table):
 class Borrower(Table):
     """A member, copied from the service members without a name.
 
-    version          version of the row in members; an older fact changes nothing
+    version          version of the row in members; an older event changes nothing
     card             the first number of the member
     blocks           [{"reason": …, "ends_on": ISO 8601 or ""}]
     keeps_history    the member agreed that returned loans keep their borrower
     merged_into      the member that this one was merged into
-    is_erased        the row stays without values, so that a late fact cannot restore them
+    is_erased        the row stays without values, so that a late event cannot restore them
     lending_version  grows with each loan and suspension and guards the next one
     """
 

@@ -1,4 +1,4 @@
-"""Handlers of other services' facts."""
+"""Handlers of other services' events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from services.members import institutions
 from services.members.people import loans
 
 
-def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
+def copy_institutions(session: Session, event: InstitutionsChanged, _context: Context) -> None:
     """Copy the institutions that the catalogue added or changed."""
-    institutions.copy_institutions(session, fact.institutions)
+    institutions.copy_institutions(session, event.institutions)
 
 
 def copy_loans(session: Session, events: Sequence[tuple[LoanOpened | LoanRenewed | LoanReturned, Context]]) -> None:

@@ -20,6 +20,6 @@ def institution_of(session: Session, code: str) -> Institution:
     """
     institution = session.scalars(select(Institution).where(Institution.code == code)).first()
     if institution is None:
-        known = session.scalars(select(Institution.code).order_by(Institution.code).limit(20))
-        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=", ".join(known) or "-")
+        codes = session.scalars(select(Institution.code).order_by(Institution.code).limit(20))
+        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=", ".join(codes) or "-")
     return institution

@@ -47,7 +47,7 @@ from services.notifications.notices import (
     store_marks,
 )
 from services.notifications.tables import Member
-from services.notifications.webhooks.facts import Fact, forget_member, loan_fact, queue_facts
+from services.notifications.webhooks.events import PartnerEvent, forget_member, loan_event, queue_events
 
 # Events of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
@@ -68,7 +68,7 @@ def copy_members(session: Session, event: MembersChanged, _context: Context) -> 
 
 
 def erase_member(session: Session, event: MemberErased, context: Context) -> None:
-    """Erase the texts, conversations and queued facts of an erased member."""
+    """Erase the texts, conversations and queued events of an erased member."""
     _erase(session, UUID(event.id), UUID(context.institution))
 
 
@@ -86,7 +86,7 @@ def _erase(session: Session, member_id: UUID, institution_id: UUID) -> None:
 
 
 def follow_loans(session: Session, events: Sequence[tuple[LoanEvent, Context]]) -> None:
-    """Make the notices of loans and drop those that are no longer needed; queue facts for partners.
+    """Make the notices of loans and drop those that are no longer needed; queue events for partners.
 
     Different loans are followed together, because each statement takes longer than its rows.
     """
@@ -101,7 +101,7 @@ def follow_loans(session: Session, events: Sequence[tuple[LoanEvent, Context]]) 
 
 def _follow(session: Session, events: Sequence[LoanEvent]) -> None:
     """Follow different loans."""
-    queue_facts(session, [fact for event in events if (fact := _fact_for_partners(event)) is not None])
+    queue_events(session, [sent for event in events if (sent := _event_for_partners(event)) is not None])
     marks = store_marks(session, [(event.loan, isinstance(event, LoanReturned)) for event in events])
     loans = [event.loan for event in events if isinstance(event, LoanOverdue) or _is_moved(event)]
     steps = read_reminders(session, loans)
@@ -125,16 +125,16 @@ def _follow(session: Session, events: Sequence[LoanEvent]) -> None:
     make_notices(session, notices)
 
 
-def _fact_for_partners(event: LoanEvent) -> Fact | None:
+def _event_for_partners(event: LoanEvent) -> PartnerEvent | None:
     match event:
         case LoanOpened():
-            return loan_fact("loan.opened", event.loan, **({"imported": True} if event.imported else {}))
+            return loan_event("loan.opened", event.loan, **({"imported": True} if event.imported else {}))
         case LoanRenewed():
-            return loan_fact("loan.renewed", event.loan)
+            return loan_event("loan.renewed", event.loan)
         case LoanReturned():
-            return loan_fact("loan.returned", event.loan)
+            return loan_event("loan.returned", event.loan)
         case LoanOverdue():
-            return loan_fact("loan.overdue", event.loan, days=event.days)
+            return loan_event("loan.overdue", event.loan, days=event.days)
     return None
 
 
@@ -194,7 +194,7 @@ def end_suspension(session: Session, event: SuspensionEnded, _context: Context) 
 
 def create_welcome_notice(session: Session, event: MemberRegistered, _context: Context) -> None:
     """Make the welcome notice of a new member."""
-    queue_facts(session, [Fact("member.registered", UUID(event.institution_id), {}, UUID(event.id))])
+    queue_events(session, [PartnerEvent("member.registered", UUID(event.institution_id), {}, UUID(event.id))])
     make_notice(
         session,
         "membership_registered",

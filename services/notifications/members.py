@@ -17,13 +17,13 @@ from chassis.service import Erasure
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # length of a chain of merged members
-NEWEST = 2**62  # higher than any version, so that no later fact changes an erased member
+NEWEST = 2**62  # higher than any version, so that no later event changes an erased member
 ERASED = "MEMBER_ERASED"
 # Reason of a failed notice whose text could not be sealed.
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__.c
-# Built once, because every fact or message needs them.
+# Built once, because every event or message needs them.
 _KEYS = select(_members.id, _members.wrapped_key, _members.is_erased).where(
     _members.id.in_(bindparam("ids", expanding=True))
 )
@@ -66,7 +66,7 @@ def addressees(session: Session, member_ids: Collection[UUID]) -> dict[UUID, UUI
 def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:
     """Destroy the key of a member's texts, and remove the member from every notice; counts stay.
 
-    The row of the member stays, so that an older fact cannot restore the member.
+    The row of the member stays, so that an older event cannot restore the member.
     """
     erase_traces(session)
     row = {
@@ -149,7 +149,7 @@ def keys_of(
 
 
 def insert_unknown(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert members whose facts have not arrived yet, except those that exist."""
+    """Insert members whose events have not arrived yet, except those that exist."""
     insert_ignore(session, Member, rows, key=["id"])
 
 
@@ -216,7 +216,7 @@ def history_keepers(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 
 
 def _unknown(member_id: UUID, institution_id: UUID, wrapped: bytes) -> dict[str, Any]:
-    """Return the row of a member whose fact has not arrived yet. Every fact has a newer version."""
+    """Return the row of a member whose event has not arrived yet. Every event has a newer version."""
     return {
         "id": member_id,
         "institution_id": institution_id,

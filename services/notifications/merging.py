@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from chassis.database.sql import upsert_newer
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
 from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
@@ -22,19 +22,19 @@ from services.notifications.tables import Conversation, Member, Message, Notice,
 _WITHOUT_SESSION = {"synchronize_session": False}  # no row of these tables is in the session
 
 
-def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
-    """Store members, except erased ones; the same or newer versions in the table stay. Returns the number of facts."""
+def copy_members(session: Session, members: Iterable[MemberCopy]) -> int:
+    """Store members, except erased ones; the same or newer versions in the table stay. Returns their number."""
     count = 0
-    for fact in facts:
+    for member in members:
         count += 1
-        member_id = UUID(fact.id)
-        into = UUID(fact.merged_into) if fact.merged_into else None
+        member_id = UUID(member.id)
+        into = UUID(member.merged_into) if member.merged_into else None
         moved_to = session.scalar(select(Member.moved_to).where(Member.id == member_id))
         row = {
             "id": member_id,
-            "institution_id": UUID(fact.institution_id),
-            "version": fact.version,
-            "keeps_history": fact.keeps_history,
+            "institution_id": UUID(member.institution_id),
+            "version": member.version,
+            "keeps_history": member.keeps_history,
             "merged_into": into,
             "moved_to": into,
             "is_erased": False,

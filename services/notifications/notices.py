@@ -1,4 +1,4 @@
-"""Creates notices from facts, once each, and drops those that are no longer needed."""
+"""Creates notices from events, once each, and drops those that are no longer needed."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from chassis import clock
 from chassis.database.sql import insert_into, upsert_newer
 from chassis.ids import new_id
 from chassis.metrics import telemetry
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.notifications.institutions import USUAL
 from services.notifications.members import addressees
 from services.notifications.tables import LoanMark, Notice
 
-# Kinds that facts about loans make or end. Only the handlers use other kinds.
+# Kinds that events about loans make or end. Only the handlers use other kinds.
 DUE_SOON, OVERDUE, DUE_DATE_MOVED = "due_soon", "overdue", "due_date_moved"
 LOAN_RECEIPT, RENEWAL_RECEIPT = "loan_receipt", "renewal_receipt"
 REMINDERS = (DUE_SOON, OVERDUE)
 # Notices about a due date, which a later due date makes obsolete.
 OF_DUE_DATE = (*REMINDERS, DUE_DATE_MOVED)
 LONGEST_TITLE = 120
-# A mark is kept as long as a fact may be delivered again, which is the retention of the inbox.
+# A mark is kept as long as an event may be delivered again, which is the retention of the inbox.
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
@@ -55,12 +55,12 @@ class Mark(NamedTuple):
     due_on: date
     returned_at: datetime | None
 
-    def is_current(self, loan: LoanFact) -> bool:
+    def is_current(self, loan: LoanCopy) -> bool:
         """Return whether the loan is open and still has the due date of the event."""
         return self.returned_at is None and self.due_on.isoformat() == loan.due_on
 
 
-def store_marks(session: Session, loans: Sequence[tuple[LoanFact, bool]]) -> dict[str, Mark]:
+def store_marks(session: Session, loans: Sequence[tuple[LoanCopy, bool]]) -> dict[str, Mark]:
     """Store the states of different loans unless later states are stored. Returns loan id -> the stored state.
 
     loans  (loan, whether it has ended)
@@ -95,7 +95,7 @@ class NewNotice:
     key: str
     institution_id: str
     member_id: str
-    loan: LoanFact | None = None
+    loan: LoanCopy | None = None
     day: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     zone: str = ""
@@ -106,7 +106,7 @@ class NewNotice:
         return f"{self.kind}:{self.key}"
 
 
-def of_loan(kind: str, key: str, loan: LoanFact, **more: Any) -> NewNotice:
+def of_loan(kind: str, key: str, loan: LoanCopy, **more: Any) -> NewNotice:
     """Return a notice of a loan for its member."""
     return NewNotice(
         kind=kind, key=key, institution_id=loan.institution_id, member_id=loan.member_id, loan=loan, **more
@@ -140,7 +140,7 @@ def make_notices(session: Session, notices: Sequence[NewNotice]) -> list[NewNoti
 
 
 def _row(notice: NewNotice, member_id: UUID) -> dict[str, Any]:
-    now, loan = clock.now(), notice.loan or LoanFact()
+    now, loan = clock.now(), notice.loan or LoanCopy()
     return {
         "id": new_id(),
         "institution_id": UUID(notice.institution_id),
@@ -208,7 +208,7 @@ def _drop(kinds: tuple[str, ...]) -> Any:
     )
 
 
-def read_reminders(session: Session, loans: Sequence[LoanFact]) -> dict[tuple[str, str], list[int]]:
+def read_reminders(session: Session, loans: Sequence[LoanCopy]) -> dict[tuple[str, str], list[int]]:
     """Return (loan id, due date) -> the steps of its reminders and overdue notices, of any state; 0 for a reminder."""
     steps: dict[tuple[str, str], list[int]] = {}
     for row in session.execute(_REMINDERS, {"loans": [UUID(loan.loan_id) for loan in loans]}) if loans else ():

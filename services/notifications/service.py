@@ -93,7 +93,7 @@ SERVICE = Service(
     jobs=(
         Job(name="sender", run="services.notifications.rpc.sending:send_notices", lease="sender"),
         Job(name="answering", run="services.notifications.rpc.answering:answer_messages", lease="answering"),
-        Job(name="webhooks", run="services.notifications.rpc.webhooks:deliver_facts", lease="webhooks"),
+        Job(name="webhooks", run="services.notifications.rpc.webhooks:deliver_events", lease="webhooks"),
         Job(
             name="forgetting",
             run="services.notifications.jobs:forget_old_rows",

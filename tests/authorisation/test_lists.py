@@ -23,7 +23,7 @@ from chassis.security.encryption import make_master_key
 from chassis.service import Resources
 from chassis.settings import Settings
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.catalog.rpc import servicer
 from services.catalog.service import SERVICE as CATALOG
 from services.catalog.tables import Branch, Institution
@@ -43,7 +43,7 @@ from services.notifications.webhooks.delivery import SEALED_FOR
 from tests.authorisation.test_matrix import LIMITED_SCOPES, MATRIX, expected
 from tests.fakes.accounts import PKS, add_institution, add_staff, new_user
 from tests.fakes.lending import PST, add_items, barcode
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.fakes.running import running, served_catalog, served_gateway
 from tests.migrated import copied_database
 
@@ -156,7 +156,7 @@ def member(address: str, admin: Person, institution: UUID, name: str, item: int)
 
 
 def add_notice(member_id: UUID, institution: UUID, *, state: str = "waiting") -> str:
-    loan = loan_fact(member_id, institution, title="Kemarau", due_on=clock.now().date(), branch_id=PST)
+    loan = loan_copy(member_id, institution, title="Kemarau", due_on=clock.now().date(), branch_id=PST)
     with running["notifications"].database.transaction(TEST) as session:
         make_notice(
             session, "loan_receipt", key=loan.loan_id, institution_id=str(institution), member_id=str(member_id),
@@ -180,7 +180,7 @@ def add_device(member_id: UUID, institution: UUID) -> str:
 def suspend(member_id: UUID, institution: UUID) -> None:
     today = clock.now().date()
     with running["circulation"].database.transaction(TEST) as session:
-        copy_members(session, [MemberFact(id=str(member_id), institution_id=str(institution), version=0)])
+        copy_members(session, [MemberCopy(id=str(member_id), institution_id=str(institution), version=0)])
         session.add(
             Suspension(
                 id=new_id(), institution_id=institution, borrower_id=member_id, loan_id=None, returned_on=today,

@@ -165,12 +165,12 @@ def test_a_transaction_has_few_events_because_people_wait_for_its_lock(
     assert (len(written), len(installation.placed())) == (3, 5)
 
 
-def place_orders(session: Session, facts: Sequence[tuple[ArticleReceived, Context]]) -> None:
+def place_orders(session: Session, orders: Sequence[tuple[ArticleReceived, Context]]) -> None:
     """Place an order for each call, named by all its articles, and an order for each article."""
-    names = "+".join(fact.name for fact, _ in facts)
+    names = "+".join(order.name for order, _ in orders)
     session.execute(insert(placed_orders).values(name=names, institution="", actor=""))
-    for fact, context in facts:
-        place_order(session, fact, context)
+    for order, context in orders:
+        place_order(session, order, context)
 
 
 def taking_many(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Resources:
@@ -210,11 +210,11 @@ def test_a_handler_that_takes_many_events_gets_each_alone_after_a_failure(
 def test_an_event_that_ends_the_transaction_of_many_is_tried_alone(installation: Installation) -> None:
     """A handler that ends its transaction takes the effects of the others with it."""
 
-    def roll_back(session: Session, fact: ArticleReceived, context: Context) -> None:
-        if fact.name == "mango":
+    def roll_back(session: Session, order: ArticleReceived, context: Context) -> None:
+        if order.name == "mango":
             session.connection().exec_driver_sql("ROLLBACK")
             raise OSError("the disk is full")
-        place_order(session, fact, context)
+        place_order(session, order, context)
 
     installation.receive("guava", "mango", "papaya")
     installation.publish()
@@ -253,10 +253,10 @@ def test_a_database_that_admits_no_transaction_is_tried_once_and_counts_no_attem
 
 
 def test_an_event_whose_own_statement_takes_too_long_is_put_off_alone(installation: Installation) -> None:
-    def time_out(session: Session, fact: ArticleReceived, context: Context) -> None:
-        if fact.name == "mango":
+    def time_out(session: Session, order: ArticleReceived, context: Context) -> None:
+        if order.name == "mango":
             raise Unavailable("DATABASE_BUSY")
-        place_order(session, fact, context)
+        place_order(session, order, context)
 
     installation.receive("guava", "mango", "papaya")
     installation.publish()

@@ -90,9 +90,9 @@ class TestBus:
         with installation.open_dead("orders") as dead:
             installation.receive("mango", "guava")
             eventually(lambda: len(dead.find()) == 2)
-            first_fact, second_fact = dead.find()
-            assert dead.drop([first_fact.key, "place_order/unknown"]) == 1
-            assert dead.find() == [second_fact]
+            first_event, second_event = dead.find()
+            assert dead.drop([first_event.key, "place_order/unknown"]) == 1
+            assert dead.find() == [second_event]
 
     def test_a_body_that_cannot_be_decoded_is_dead_at_once(self, installation: Installation) -> None:
         with installation.open_dead("orders") as dead, installation.open_bus() as bus:

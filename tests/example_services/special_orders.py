@@ -33,26 +33,26 @@ def inspect_process(session: Session, _fact: ArticleReceived, context: Context) 
         session.execute(insert(placed_orders).values(name=name, institution="", actor=""))
 
 
-def record_trace(session: Session, fact: ArticleReceived, context: Context) -> None:
+def record_trace(session: Session, event: ArticleReceived, context: Context) -> None:
     """Place an order named by the current trace."""
     session.execute(insert(placed_orders).values(name=telemetry.traceparent(), institution="", actor=""))
 
 
-def place_order_slowly(session: Session, fact: ArticleReceived, context: Context) -> None:
+def place_order_slowly(session: Session, event: ArticleReceived, context: Context) -> None:
     session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": SLOW_SECONDS})
-    session.execute(insert(placed_orders).values(name=fact.name, institution="", actor=""))
+    session.execute(insert(placed_orders).values(name=event.name, institution="", actor=""))
 
 
-def place_order_or_kill_worker(session: Session, fact: ArticleReceived, context: Context) -> None:
+def place_order_or_kill_worker(session: Session, event: ArticleReceived, context: Context) -> None:
     """Kill the worker for an article whose name begins with `poison`, while it is busy with others."""
-    if fact.name.startswith("poison"):
+    if event.name.startswith("poison"):
         os.kill(os.getpid(), signal.SIGKILL)
-    place_order_slowly(session, fact, context)
+    place_order_slowly(session, event, context)
 
 
-def note_source(session: Session, fact: RecordsChanged, context: Context) -> None:
+def note_source(session: Session, event: RecordsChanged, context: Context) -> None:
     """Place an order named by the source of an import."""
-    session.execute(insert(placed_orders).values(name=fact.source, institution="", actor=""))
+    session.execute(insert(placed_orders).values(name=event.source, institution="", actor=""))
 
 
 LOOKING, TRACING, SLOW, POISONED = (

@@ -1,4 +1,4 @@
-"""Doubles of notifications: members who answer, channels that behave, and facts of circulation."""
+"""Doubles of notifications: members who answer, channels that behave, and events of circulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chassis import clock
 from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import AddressKind, Message, Outcome
 from services.notifications.sending.owners import LinkRequest, PasswordCode, PlaceQuestion
@@ -106,7 +106,7 @@ class FakeOwners:
             raise Unavailable("SERVICE_UNAVAILABLE", service="members", code="UNAVAILABLE")
 
 
-def loan_fact(
+def loan_copy(
     member_id: UUID,
     institution_id: UUID,
     *,
@@ -116,9 +116,9 @@ def loan_fact(
     branch_id: UUID | None = None,
     title: str = "Merantau ke Deli",
     state: str = "on_loan",
-) -> LoanFact:
-    """Make a loan as circulation's facts name it."""
-    fact = LoanFact(
+) -> LoanCopy:
+    """Make a loan as circulation's events name it."""
+    loan = LoanCopy(
         loan_id=str(loan_id or new_id()),
         institution_id=str(institution_id),
         item_id=str(new_id()),
@@ -129,5 +129,5 @@ def loan_fact(
         branch_id=str(branch_id) if branch_id is not None else "",
         title=title,
     )
-    fact.due_at.FromDatetime(datetime(due_on.year, due_on.month, due_on.day, 10, tzinfo=UTC))
-    return fact
+    loan.due_at.FromDatetime(datetime(due_on.year, due_on.month, due_on.day, 10, tzinfo=UTC))
+    return loan

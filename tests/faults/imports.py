@@ -143,8 +143,8 @@ def assert_complete(store: Store, records: list[Marc]) -> None:
             assert (
                 session.scalar(select(func.count()).select_from(ImportRun).where(ImportRun.finished_at.is_(None))) == 0
             )
-            facts = session.execute(select(outbox.c.aggregate_id, outbox.c.version)).all()
-            assert len(facts) == len(set(facts))
+            events = session.execute(select(outbox.c.aggregate_id, outbox.c.version)).all()
+            assert len(events) == len(set(events))
         with closing(open_index_at(store.settings.of(CatalogSettings).search, database)) as index:
             eventually(lambda: index.count() == len(records))
             result = index.search(Request(ALL_RECORDS, limit=len(records)))

@@ -25,7 +25,7 @@ from chassis.security.auth import Principal
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.catalog.tables import ItemState
 from services.circulation.borrowers import copy_members
 from services.circulation.tables import Loan
@@ -156,7 +156,7 @@ def _client(stack: ExitStack, address: str) -> httpx.Client:
     add_institution()
     add_items()
     borrowers = [
-        MemberFact(id=str(uuid.UUID(int=0xE000 + number)), institution_id=str(PKS), version=1, category="umum")
+        MemberCopy(id=str(uuid.UUID(int=0xE000 + number)), institution_id=str(PKS), version=1, category="umum")
         for number in range(ITEMS // LIMIT + 1)
     ]
     with running["circulation"].database.transaction(TEST) as session:

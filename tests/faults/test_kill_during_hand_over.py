@@ -24,7 +24,7 @@ from services.notifications.service import SERVICE
 from services.notifications.tables import Attempt, Notice
 from tests.conftest import CHECKOUT
 from tests.fakes.mail_server import MailServer
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.faults.killed_sender import address_of
 from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
@@ -54,9 +54,9 @@ def lend(database: Database, count: int) -> list[UUID]:
     """Lend a book to each of some members, whose receipts wait. Returns the members."""
     members = [new_id() for _ in range(count)]
     for member in members:
-        fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
+        loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
         with database.transaction(TEST) as session:
-            open_loan(session, LoanOpened(loan=fact), Context(institution=str(PADANG), actor="system:test"))
+            open_loan(session, LoanOpened(loan=loan), Context(institution=str(PADANG), actor="system:test"))
     return members
 
 

@@ -29,7 +29,7 @@ from chassis.security.auth import Principal
 from chassis.service import Resources, discover
 from chassis.settings import load
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.catalog.tables import ItemState
 from services.circulation.borrowers import copy_members
 from services.circulation.importing import BATCH
@@ -71,7 +71,7 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         add_institution()
         add_items()
         borrowers = [
-            MemberFact(id=member_id(desk), institution_id=str(PKS), version=1, category="dosen", numbers=[f"M{desk}"])
+            MemberCopy(id=member_id(desk), institution_id=str(PKS), version=1, category="dosen", numbers=[f"M{desk}"])
             for desk in range(DESKS)
         ]
         with running["circulation"].database.transaction(TEST) as session:
@@ -169,7 +169,7 @@ def test_after_kills_at_every_point_each_loan_exists_once(
 
 
 def check_data(databases: dict[str, Database], answered: set[str], renewed: set[str]) -> None:
-    """Assert that these loans and renewals exist, and no others, and that each fact had its effect."""
+    """Assert that these loans and renewals exist, and no others, and that each event had its effect."""
     with databases["circulation"].reading(TEST) as session:
         loans = session.scalars(select(Loan)).all()
         used = session.scalars(select(Copy).where(Copy.state_version > 0)).all()

@@ -33,7 +33,7 @@ from services.notifications.rpc.answering import CirculationOwners
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.settings import NotificationsSettings
 from services.notifications.webhooks import delivery
-from services.notifications.webhooks.facts import Fact, queue_facts
+from services.notifications.webhooks.events import PartnerEvent, queue_events
 from tests.fakes.accounts import PKS, TEST, add_institution
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.http_receiver import HttpReceiver
@@ -187,7 +187,7 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
             assert site.http.get(path, headers=partner).status_code == 403, "events name members, and show nothing else"
         database = site.notifications.database
         with database.transaction(TEST) as session:
-            queue_facts(session, [Fact("member.registered", PKS, {}, uuid.uuid4())])
+            queue_events(session, [PartnerEvent("member.registered", PKS, {}, uuid.uuid4())])
         outgoing, read_scopes = OutgoingClient(allowed=networks(LOOPBACK)), ServiceOwners(site.notifications).scopes
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
         assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
@@ -197,7 +197,7 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         with members.transaction(context) as session:
             clients.revoke_client(session, str(client.id))
         with database.transaction(TEST) as session:
-            queue_facts(session, [Fact("member.registered", PKS, {}, uuid.uuid4())])
+            queue_events(session, [PartnerEvent("member.registered", PKS, {}, uuid.uuid4())])
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 0
         [ended] = site.http.get("/api/v1/webhooks", headers=site.headers("manager")).json()["hits"]
         assert (ended["state"], ended["reason"]) == ("disabled", "MAKER_WITHOUT_SCOPES")

@@ -17,7 +17,7 @@ from chassis.operations.testing import migrated_database
 from chassis.security.auth import Principal
 from chassis.service import Resources
 from chassis.settings import Settings
-from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened
+from rangkiang.circulation.v1.events_pb2 import LoanCopy, LoanOpened
 from services.catalog import rpc
 from services.catalog.handlers import keep_states
 from services.catalog.service import SERVICE
@@ -90,7 +90,7 @@ def test_an_item_is_added_once_changed_at_its_version_and_shown_as_out(http: htt
 def lend(database: Database, item_id: str) -> None:
     with database.transaction(CONTEXT) as session:
         institution_id = str(session.scalars(select(Institution.id)).one())
-        loan = LoanFact(
+        loan = LoanCopy(
             item_id=item_id, institution_id=institution_id, state="on_loan", state_version=1, due_on="2026-12-03"
         )
         keep_states(session, [(LoanOpened(loan=loan), CONTEXT)])

@@ -122,7 +122,7 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
 
 
 def _find_no_secret(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """Search what the test has left: logs of all levels, facts, the audit, stored replies and addresses."""
+    """Search what the test has left: logs of all levels, events, the audit, stored replies and addresses."""
     secrets = (*SECRETS.values(), "6281266001122", "081266001122", "98761234", "siti.rahma")
     left = [repr(sorted(vars(record).items(), key=str)) for record in caplog.records]
     assert len(left) > 20

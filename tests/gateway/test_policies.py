@@ -127,10 +127,10 @@ def test_a_calendar_is_read_changed_and_sent_back(api):
 
 def test_the_report_is_json_or_csv(api):
     columns = ("collection", "ddc_class", "language", "audience", "category", "age_band", "sex", "region", "channel")
-    fact = dict.fromkeys(columns, "") | {"institution_id": OWN, "date": date(2026, 6, 1), "kind": "loan"}
+    row = dict.fromkeys(columns, "") | {"institution_id": OWN, "date": date(2026, 6, 1), "kind": "loan"}
     with running["circulation"].database.transaction(TEST) as session:
         session.execute(
-            insert(DailyCount), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1", "＝2")]
+            insert(DailyCount), [{**row, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1", "＝2")]
         )
     days = {"from": "2026-06-01", "to": "2026-06-30"}
     report = api.get("/reports/lending", params=days).json()

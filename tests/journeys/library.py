@@ -181,7 +181,7 @@ def load_sample(library: Library, *, ranked: bool) -> Library:
     if ranked:
         # Facts of lending change documents after the load, and with them the order.
         with closing(load("catalog").open_database(load_settings(library.environment), pool_size=1)) as database:
-            eventually(lambda: _has_facts(database, loans=summary["added"]["loans"]), seconds=READY_SECONDS)
+            eventually(lambda: _has_events(database, loans=summary["added"]["loans"]), seconds=READY_SECONDS)
         eventually(lambda: _is_settled(library), seconds=READY_SECONDS)
         library.results |= {(query, sort): _ranking(library, query, sort) for query in QUERIES for sort in SORTS}
     return library
@@ -204,7 +204,7 @@ def _ranking(library: Library, query: str, sort: str) -> list[tuple[str, int | N
     return [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
 
 
-def _has_facts(database: Database, *, loans: int) -> bool:
+def _has_events(database: Database, *, loans: int) -> bool:
     """Whether the catalogue has the loans of the sample, and the index all documents."""
     with database.reading(system("test")) as session:
         lent = session.scalar(select(func.count()).where(ItemState.state == "on_loan"))

@@ -38,7 +38,7 @@ def lend_and_send(
     migrated: MigratedDatabases, folder: Path, kind: str, settings: Settings, receiver: Receiver, office: Office,
     server: MailServer, carry: Callable[[Relay], None], bus: Bus,
 ) -> list[tuple[str, str]]:  # fmt: skip
-    """Lend an item in a trace, carry the fact to notifications, and mail. Returns the spans, the last first."""
+    """Lend an item in a trace, carry the event to notifications, and mail. Returns the spans, the last first."""
     folder.mkdir()
     with opened(migrated, kind, folder) as library:
         member = office.owners.add(email="siti@example.org")

@@ -21,7 +21,7 @@ from tests.fakes.accounts import PKS, add_institution
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import PST
 from tests.fakes.mail_server import MailServer
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.fakes.running import running, served_catalog, served_gateway
 
 TEST = system("test")
@@ -38,7 +38,7 @@ def add_member() -> UUID:
 def add_notices(member_id: UUID, kind: str, *titles: str) -> None:
     with running["notifications"].database.transaction(TEST) as session:
         for title in titles:
-            loan = loan_fact(member_id, PKS, branch_id=PST, title=title)
+            loan = loan_copy(member_id, PKS, branch_id=PST, title=title)
             make_notice(
                 session, kind, key=loan.loan_id, institution_id=str(PKS), member_id=str(member_id), loan=loan,
                 day=loan.due_on,

@@ -23,12 +23,12 @@ from services.notifications.notices import make_notice
 from services.notifications.push_devices import Subscription, add_device
 from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import ChannelDay, Notice, Webhook, WebhookFact
+from services.notifications.tables import ChannelDay, Notice, Webhook, WebhookEvent
 from services.notifications.templates.store import render
 from services.notifications.webhooks.delivery import SEALED_FOR
 from tests.fakes.accounts import TEST
 from tests.fakes.lending import TITLES
-from tests.fakes.notices import FakeChannel, FakeOwners, loan_fact
+from tests.fakes.notices import FakeChannel, FakeOwners, loan_copy
 from tests.fakes.push_service import PushService
 from tests.fakes.running import running
 
@@ -91,7 +91,7 @@ def _make_notices(session: Session, member: UUID, institution: UUID, branch: UUI
         ("due_soon", TITLES[0], 2, "Asia/Jakarta"),
         ("overdue", TITLES[2], -9, "Asia/Jakarta"),
     ):
-        loan = loan_fact(member, institution, title=title, due_on=today + timedelta(days=days), branch_id=branch)
+        loan = loan_copy(member, institution, title=title, due_on=today + timedelta(days=days), branch_id=branch)
         facts: dict[str, Any] = {"zone": zone} if zone else {"returned_at": clock.now().isoformat()}
         make_notice(
             session, kind, key=loan.loan_id, institution_id=str(institution), member_id=str(member), loan=loan,
@@ -149,7 +149,7 @@ def _add_webhook(session: Session, master: MasterKey, institution: UUID) -> str:
     session.flush()
     for number in range(12):
         session.add(
-            WebhookFact(
+            WebhookEvent(
                 id=new_id(), institution_id=institution, webhook_id=webhook_id,
                 kind="loan.returned" if number % 3 == 0 else "loan.opened", facts={}, member_id=None, occurred_at=now,
                 made_at=now, delivered_at=now if number < 10 else None,

@@ -20,9 +20,9 @@ from services.notifications.conversations.inbound import Pending
 from services.notifications.institutions import copy_institutions
 from services.notifications.members import hash_address
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks.delivery import MAKER_WITHOUT_SCOPES, SEALED_FOR
-from services.notifications.webhooks.facts import SCOPES
+from services.notifications.webhooks.events import SCOPES
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import running, served_catalog, served_gateway
@@ -163,7 +163,7 @@ def test_a_webhook_is_made_shown_once_disabled_enabled_and_deleted(manager: Visi
 
 @pytest.fixture(scope="module")
 def delivered(site: str, manager: Visitor, master: MasterKey) -> str:
-    """The path of a partner's webhook that fails, with 60 facts of which 57 were taken."""
+    """The path of a partner's webhook that fails, with 60 events of which 57 were taken."""
     now, webhook_id = clock.now(), new_id()
     with running["notifications"].database.transaction(TEST) as session:
         session.add(
@@ -177,7 +177,7 @@ def delivered(site: str, manager: Visitor, master: MasterKey) -> str:
         session.flush()
         for number in range(60):
             session.add(
-                WebhookFact(
+                WebhookEvent(
                     id=new_id(), institution_id=MAKASSAR, webhook_id=webhook_id, kind="loan.opened", facts={},
                     member_id=None, occurred_at=now, made_at=now, delivered_at=now if number < 57 else None,
                 )

@@ -22,7 +22,7 @@ from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
 from tests.fakes.accounts import PASSWORD, PKS, TEST, Staff, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.notices import FakeOwners, loan_fact
+from tests.fakes.notices import FakeOwners, loan_copy
 from tests.fakes.push_service import PushService
 from tests.fakes.running import running, served_catalog, served_gateway
 from tests.web.accessibility import check_accessibility, take_session
@@ -154,7 +154,7 @@ def send_receipt(keys: Path, member_id: UUID) -> None:
     contact.id = str(member_id)
     owners.people[member_id] = contact
     with notifications.database.transaction(TEST) as session:
-        loan = loan_fact(member_id, PKS)
+        loan = loan_copy(member_id, PKS)
         facts = {"loan_id": loan.loan_id}
         make_notice(
             session, "loan_receipt", key=loan.loan_id, institution_id=str(PKS), member_id=str(member_id), loan=loan,

@@ -19,7 +19,7 @@ from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCop
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1.options_pb2 import json
 from rangkiang.common.v1.text_pb2 import LocalText
-from rangkiang.members.v1.events_pb2 import MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy
 from services.circulation.borrowers import copy_members
 from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, save_calendar
@@ -314,7 +314,7 @@ def test_a_closing_names_the_loans_that_it_moves(manager: Visitor) -> None:
     }  # fmt: skip
     with running["circulation"].database.transaction(TEST) as session:
         copy_items(session, [ItemCopy(**item, **own)])
-        copy_members(session, [MemberFact(id=member_id, numbers=["C1"], category="umum", **own)])
+        copy_members(session, [MemberCopy(id=member_id, numbers=["C1"], category="umum", **own)])
         session.execute(insert(Loan), [loan])
     manager.open(CALENDAR)
     kept = manager.page.xpath("//input[@name='closed']/@value")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from chassis.errors import Error, NotFound, TooLate, Unavailable
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
-from gateway.password_turns import call_in_turn
+from gateway.password_limit import call_within_limit
 from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, signed_in_form
 from gateway.web.hits import local_text
@@ -54,7 +54,7 @@ async def change_password(request: Request) -> Response:
         form.add_error("repeated", wording(language(request)).say("signin.differ"))
         return await _page(request, form)
     message = wire.ChangePasswordRequest(password=password, new_password=new_password)
-    act = call_in_turn(request, members(request).ChangePassword, message)
+    act = call_within_limit(request, members(request).ChangePassword, message)
     return await act_or_show(
         request, act, "/account?changed=password", show=_page, form=form, form_fields=_PASSWORD_FIELDS
     )

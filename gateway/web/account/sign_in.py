@@ -17,7 +17,7 @@ from gateway.callers import address_of
 from gateway.clients import call, members
 from gateway.libraries import libraries
 from gateway.negotiation import language
-from gateway.password_turns import call_in_turn
+from gateway.password_limit import call_within_limit
 from gateway.request_guard import accept_bodies
 from gateway.web.forms import (
     SIGN_IN_BYTES,
@@ -98,7 +98,7 @@ async def begin_session(request: Request) -> Response:
         device=sessions.device_of(request),
     )
     try:
-        reply = await call_in_turn(request, members(request).SignIn, message)
+        reply = await call_within_limit(request, members(request).SignIn, message)
     except Error as problem:
         has_code = "totp" in fields and bool(fields.get("sealed"))
         is_choice = problem.reason == "SIGN_IN_INSTITUTION_NEEDED"
@@ -201,7 +201,7 @@ async def use_password_code(request: Request) -> Response:
         form.add_error("repeated", wording(language(request)).say("signin.differ"))
     else:
         try:
-            await call_in_turn(request, members(request).UseSlip, message)
+            await call_within_limit(request, members(request).UseSlip, message)
             return _password_set_page(request, number)
         except Error as problem:
             refuse(request, form, problem, _CODE_FIELDS)
@@ -236,7 +236,7 @@ async def use_link(request: Request) -> Response:
         totp=_digits(fields.get("totp", "")),
     )
     try:
-        reply = await call_in_turn(request, members(request).UseLink, message)
+        reply = await call_within_limit(request, members(request).UseLink, message)
     except NotFound:
         raise
     except Error as problem:

@@ -294,7 +294,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Snapshot(self, request, context):
-        """Everything that other services may copy, page by page: for a new service, or one that has lost facts.
+        """Everything that other services may copy, page by page: for a new service, or one that has lost events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,7 +72,7 @@ class CatalogStub:
     incomplete, and nothing else.
     """
     Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
-    """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+    """Everything that other services may copy, page by page: for a new service, or one that has lost events."""
     ListPublished: _grpc.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]
     """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
     PublishAgain: _grpc.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]
@@ -137,7 +137,7 @@ class CatalogAsyncStub(CatalogStub):
     incomplete, and nothing else.
     """
     Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
-    """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+    """Everything that other services may copy, page by page: for a new service, or one that has lost events."""
     ListPublished: _aio.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]  # type: ignore[assignment]
     """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
     PublishAgain: _aio.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]  # type: ignore[assignment]
@@ -289,7 +289,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.SnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SnapshotReply, _abc.Awaitable[_catalog_pb2.SnapshotReply]]:
-        """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+        """Everything that other services may copy, page by page: for a new service, or one that has lost events."""
 
     @_abc_1.abstractmethod
     def ListPublished(

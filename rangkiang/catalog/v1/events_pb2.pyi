@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RecordsChanged(_message.Message):
-    """Records were added, changed or deleted: one fact for each batch of at most 500, with each record's version."""
+    """Records were added, changed or deleted: one event for each batch of at most 500, with each record's version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -152,7 +152,7 @@ Global___BranchCopy: _TypeAlias = BranchCopy  # noqa: Y015
 
 @_typing.final
 class ItemsChanged(_message.Message):
-    """Items were added, changed or deleted: at most 200 in a fact. Each copy is complete."""
+    """Items were added, changed or deleted: at most 200 in an event. Each copy is complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -30,11 +30,11 @@ class LoanOpened(_message.Message):
     imported: _builtins.bool
     """The loan comes from an earlier system, which lent the item; its borrower gets no receipt."""
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
         imported: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
@@ -56,11 +56,11 @@ class LoanRenewed(_message.Message):
     moved: _builtins.bool
     """The due date was moved because its branch is closed on it; nobody renewed the loan."""
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
         moved: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
@@ -79,11 +79,11 @@ class LoanReturned(_message.Message):
 
     LOAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -95,17 +95,17 @@ Global___LoanReturned: _TypeAlias = LoanReturned  # noqa: Y015
 
 @_typing.final
 class CopyMoved(_message.Message):
-    """An item without a loan arrived at its branch, or was sent there. The fact has no loan, member or due date."""
+    """An item without a loan arrived at its branch, or was sent there. The event has no loan, member or due date."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -116,7 +116,7 @@ class CopyMoved(_message.Message):
 Global___CopyMoved: _TypeAlias = CopyMoved  # noqa: Y015
 
 @_typing.final
-class LoanFact(_message.Message):
+class LoanCopy(_message.Message):
     """A loan, and the state of its item after the act. A service keeps the copy with the higher state version."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -144,7 +144,7 @@ class LoanFact(_message.Message):
     branch_id: _builtins.str
     """The branch of the act; for an item in transit its destination."""
     title: _builtins.str
-    """At most 120 characters; empty in facts of releases before 0.4."""
+    """At most 120 characters; empty in events of releases before 0.4."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -167,7 +167,7 @@ class LoanFact(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LoanFact: _TypeAlias = LoanFact  # noqa: Y015
+Global___LoanCopy: _TypeAlias = LoanCopy  # noqa: Y015
 
 @_typing.final
 class LoanDueSoon(_message.Message):
@@ -182,15 +182,15 @@ class LoanDueSoon(_message.Message):
     days: _builtins.int
     """The step: calendar days before the due date, 3 or 1."""
     on: _builtins.str
-    """Today in the branch's zone, ISO 8601. A notice of this fact is stale after due_on."""
+    """Today in the branch's zone, ISO 8601. A notice of this event is stale after due_on."""
     zone: _builtins.str
     """IANA zone of the branch."""
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
         days: _builtins.int = ...,
         on: _builtins.str = ...,
         zone: _builtins.str = ...,
@@ -226,11 +226,11 @@ class LoanOverdue(_message.Message):
     zone: _builtins.str
     """IANA zone of the branch."""
     @_builtins.property
-    def loan(self) -> Global___LoanFact: ...
+    def loan(self) -> Global___LoanCopy: ...
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
         step: _builtins.int = ...,
         days: _builtins.int = ...,
         open_days: _builtins.int = ...,
@@ -261,13 +261,13 @@ class SuspensionStarted(_message.Message):
     days: _builtins.int
     """Calendar days of the whole suspension."""
     @_builtins.property
-    def loan(self) -> Global___LoanFact:
+    def loan(self) -> Global___LoanCopy:
         """State after the return."""
 
     def __init__(
         self,
         *,
-        loan: Global___LoanFact | None = ...,
+        loan: Global___LoanCopy | None = ...,
         begins_on: _builtins.str = ...,
         ends_on: _builtins.str = ...,
         days: _builtins.int = ...,
@@ -303,7 +303,7 @@ Global___SuspensionEnded: _TypeAlias = SuspensionEnded  # noqa: Y015
 
 @_typing.final
 class PoliciesChanged(_message.Message):
-    """Policies were saved. The fact lists the collections that the default category may only read in the library."""
+    """Policies were saved. The event lists the collections that the default category may only read in the library."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -386,7 +386,7 @@ class SnapshotReply(_message.Message):
     cursor: _builtins.str
     """Cursor of the next page; empty on the last page."""
     @_builtins.property
-    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoanFact]: ...
+    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoanCopy]: ...
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoliciesChanged]:
         """Only with the last page."""
@@ -394,7 +394,7 @@ class SnapshotReply(_message.Message):
     def __init__(
         self,
         *,
-        loans: _abc.Iterable[Global___LoanFact] | None = ...,
+        loans: _abc.Iterable[Global___LoanCopy] | None = ...,
         policies: _abc.Iterable[Global___PoliciesChanged] | None = ...,
         cursor: _builtins.str = ...,
     ) -> None: ...

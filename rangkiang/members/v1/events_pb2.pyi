@@ -21,17 +21,17 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MembersChanged(_message.Message):
-    """Members were added, changed or merged: at most 500 in a fact, without names and without sealed values."""
+    """Members were added, changed or merged: at most 500 in an event, without names and without sealed values."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberFact]: ...
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberCopy]: ...
     def __init__(
         self,
         *,
-        members: _abc.Iterable[Global___MemberFact] | None = ...,
+        members: _abc.Iterable[Global___MemberCopy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -42,7 +42,7 @@ class MembersChanged(_message.Message):
 Global___MembersChanged: _TypeAlias = MembersChanged  # noqa: Y015
 
 @_typing.final
-class MemberFact(_message.Message):
+class MemberCopy(_message.Message):
     """The fields of a member that other services may copy. A service keeps the copy with the higher version."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -85,7 +85,7 @@ class MemberFact(_message.Message):
         """Numbers of valid cards: the number on the card first, then aliases."""
 
     @_builtins.property
-    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlockFact]: ...
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlockCopy]: ...
     def __init__(
         self,
         *,
@@ -95,7 +95,7 @@ class MemberFact(_message.Message):
         numbers: _abc.Iterable[_builtins.str] | None = ...,
         category: _builtins.str = ...,
         expires_on: _builtins.str = ...,
-        blocks: _abc.Iterable[Global___BlockFact] | None = ...,
+        blocks: _abc.Iterable[Global___BlockCopy] | None = ...,
         age_band: _builtins.str = ...,
         sex: _builtins.str = ...,
         region: _builtins.str = ...,
@@ -110,10 +110,10 @@ class MemberFact(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___MemberFact: _TypeAlias = MemberFact  # noqa: Y015
+Global___MemberCopy: _TypeAlias = MemberCopy  # noqa: Y015
 
 @_typing.final
-class BlockFact(_message.Message):
+class BlockCopy(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
@@ -133,7 +133,7 @@ class BlockFact(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BlockFact: _TypeAlias = BlockFact  # noqa: Y015
+Global___BlockCopy: _TypeAlias = BlockCopy  # noqa: Y015
 
 @_typing.final
 class MemberErased(_message.Message):
@@ -161,7 +161,7 @@ Global___MemberErased: _TypeAlias = MemberErased  # noqa: Y015
 
 @_typing.final
 class MemberRegistered(_message.Message):
-    """The desk registered a member. Imports do not emit this fact."""
+    """The desk registered a member. Imports do not emit this event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -287,7 +287,7 @@ class SnapshotReply(_message.Message):
     cursor: _builtins.str
     """Cursor of the next page; empty on the last page."""
     @_builtins.property
-    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberFact]: ...
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberCopy]: ...
     @_builtins.property
     def erased_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """All erased members; only on the last page."""
@@ -295,7 +295,7 @@ class SnapshotReply(_message.Message):
     def __init__(
         self,
         *,
-        members: _abc.Iterable[Global___MemberFact] | None = ...,
+        members: _abc.Iterable[Global___MemberCopy] | None = ...,
         erased_ids: _abc.Iterable[_builtins.str] | None = ...,
         cursor: _builtins.str = ...,
     ) -> None: ...
@@ -333,11 +333,11 @@ class GetMemberFactReply(_message.Message):
 
     MEMBER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def member(self) -> Global___MemberFact: ...
+    def member(self) -> Global___MemberCopy: ...
     def __init__(
         self,
         *,
-        member: Global___MemberFact | None = ...,
+        member: Global___MemberCopy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["member", b"member"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

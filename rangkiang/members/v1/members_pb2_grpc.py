@@ -660,7 +660,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListContacts(self, request, context):
-        """Contact data of members of the caller's institution, for staff; each look is recorded.
+        """Contact data of members of the caller's institution, for staff; each access is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

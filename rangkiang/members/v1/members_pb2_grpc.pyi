@@ -137,7 +137,7 @@ class MembersStub:
     Contacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]
     """Contact data of members, for the sender of notices; unknown and erased members are left out."""
     ListContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]
-    """Contact data of members of the caller's institution, for staff; each look is recorded."""
+    """Contact data of members of the caller's institution, for staff; each access is logged."""
     FindByPhone: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]
@@ -255,7 +255,7 @@ class MembersAsyncStub(MembersStub):
     Contacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]  # type: ignore[assignment]
     """Contact data of members, for the sender of notices; unknown and erased members are left out."""
     ListContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]  # type: ignore[assignment]
-    """Contact data of members of the caller's institution, for staff; each look is recorded."""
+    """Contact data of members of the caller's institution, for staff; each access is logged."""
     FindByPhone: _aio.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]  # type: ignore[assignment]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]  # type: ignore[assignment]
@@ -658,7 +658,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.ListContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.ListContactsReply, _abc.Awaitable[_contacts_pb2.ListContactsReply]]:
-        """Contact data of members of the caller's institution, for staff; each look is recorded."""
+        """Contact data of members of the caller's institution, for staff; each access is logged."""
 
     @_abc_1.abstractmethod
     def FindByPhone(

@@ -254,7 +254,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNotice(self, request, context):
-        """A notice with its text and its attempts; each look is recorded.
+        """A notice with its text and its attempts; each access is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,7 +329,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PrintLetters(self, request, context):
-        """The letters of the print list as a PDF; each look is recorded.
+        """The letters of the print list as a PDF; each access is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -419,14 +419,14 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConversations(self, request, context):
-        """Conversations with messages that have no automatic answer; each look is recorded.
+        """Conversations with messages that have no automatic answer; each access is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConversation(self, request, context):
-        """One conversation; each look is recorded.
+        """One conversation; each access is logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -454,7 +454,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateWebhook(self, request, context):
-        """Registers a webhook, which gets facts. The caller also needs the scope of each kind.
+        """Registers a webhook, which gets events. The caller also needs the scope of each kind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -488,7 +488,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayWebhook(self, request, context):
-        """Makes a disabled webhook active again, and sends facts again from a cursor.
+        """Makes a disabled webhook active again, and sends events again from a cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

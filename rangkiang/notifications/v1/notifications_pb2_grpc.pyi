@@ -41,7 +41,7 @@ class NotificationsStub:
     ListNotices: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ListNoticesRequest, _notices_pb2.ListNoticesReply]
     """Notices of the institution, the newest first."""
     GetNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]
-    """A notice with its text and its attempts; each look is recorded."""
+    """A notice with its text and its attempts; each access is logged."""
     ListOwnNotices: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]
     """The caller's own latest notices."""
     ResendNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]
@@ -61,7 +61,7 @@ class NotificationsStub:
     ListPrint: _grpc.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]
     """Notices of members whom no channel can reach, grouped by class or by street."""
     PrintLetters: _grpc.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]
-    """The letters of the print list as a PDF; each look is recorded."""
+    """The letters of the print list as a PDF; each access is logged."""
     HandOver: _grpc.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]
     """Records that letters were handed over."""
     GetSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]
@@ -86,9 +86,9 @@ class NotificationsStub:
     VerifyWhatsApp: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]
     """Checks the verify token with which WhatsApp requests the confirmation of the callback URL."""
     ListConversations: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]
-    """Conversations with messages that have no automatic answer; each look is recorded."""
+    """Conversations with messages that have no automatic answer; each access is logged."""
     GetConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]
-    """One conversation; each look is recorded."""
+    """One conversation; each access is logged."""
     TakeConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]
     """Assigns a conversation to the caller, so that colleagues do not answer it too."""
     ReplyConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]
@@ -96,7 +96,7 @@ class NotificationsStub:
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]
     """Ends a conversation; the next message opens it again."""
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]
-    """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
+    """Registers a webhook, which gets events. The caller also needs the scope of each kind."""
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]
     """The webhooks of the calling client; for staff, all webhooks of the institution."""
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
@@ -105,7 +105,7 @@ class NotificationsStub:
     DisableWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]
     """Stops a webhook until a replay. Facts of the time between are not kept for it."""
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
-    """Makes a disabled webhook active again, and sends facts again from a cursor."""
+    """Makes a disabled webhook active again, and sends events again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
     """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed."""
     ListOwnDevices: _grpc.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]
@@ -122,7 +122,7 @@ class NotificationsAsyncStub(NotificationsStub):
     ListNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListNoticesRequest, _notices_pb2.ListNoticesReply]  # type: ignore[assignment]
     """Notices of the institution, the newest first."""
     GetNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]  # type: ignore[assignment]
-    """A notice with its text and its attempts; each look is recorded."""
+    """A notice with its text and its attempts; each access is logged."""
     ListOwnNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]  # type: ignore[assignment]
     """The caller's own latest notices."""
     ResendNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]  # type: ignore[assignment]
@@ -142,7 +142,7 @@ class NotificationsAsyncStub(NotificationsStub):
     ListPrint: _aio.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]  # type: ignore[assignment]
     """Notices of members whom no channel can reach, grouped by class or by street."""
     PrintLetters: _aio.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]  # type: ignore[assignment]
-    """The letters of the print list as a PDF; each look is recorded."""
+    """The letters of the print list as a PDF; each access is logged."""
     HandOver: _aio.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]  # type: ignore[assignment]
     """Records that letters were handed over."""
     GetSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]  # type: ignore[assignment]
@@ -167,9 +167,9 @@ class NotificationsAsyncStub(NotificationsStub):
     VerifyWhatsApp: _aio.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]  # type: ignore[assignment]
     """Checks the verify token with which WhatsApp requests the confirmation of the callback URL."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]  # type: ignore[assignment]
-    """Conversations with messages that have no automatic answer; each look is recorded."""
+    """Conversations with messages that have no automatic answer; each access is logged."""
     GetConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]  # type: ignore[assignment]
-    """One conversation; each look is recorded."""
+    """One conversation; each access is logged."""
     TakeConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]  # type: ignore[assignment]
     """Assigns a conversation to the caller, so that colleagues do not answer it too."""
     ReplyConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]  # type: ignore[assignment]
@@ -177,7 +177,7 @@ class NotificationsAsyncStub(NotificationsStub):
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]  # type: ignore[assignment]
     """Ends a conversation; the next message opens it again."""
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]  # type: ignore[assignment]
-    """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
+    """Registers a webhook, which gets events. The caller also needs the scope of each kind."""
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]  # type: ignore[assignment]
     """The webhooks of the calling client; for staff, all webhooks of the institution."""
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
@@ -186,7 +186,7 @@ class NotificationsAsyncStub(NotificationsStub):
     DisableWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]  # type: ignore[assignment]
     """Stops a webhook until a replay. Facts of the time between are not kept for it."""
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
-    """Makes a disabled webhook active again, and sends facts again from a cursor."""
+    """Makes a disabled webhook active again, and sends events again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
     """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed."""
     ListOwnDevices: _aio.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]  # type: ignore[assignment]
@@ -212,7 +212,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.GetNoticeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.GetNoticeReply, _abc.Awaitable[_notices_pb2.GetNoticeReply]]:
-        """A notice with its text and its attempts; each look is recorded."""
+        """A notice with its text and its attempts; each access is logged."""
 
     @_abc_1.abstractmethod
     def ListOwnNotices(
@@ -298,7 +298,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _print_pb2.PrintLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_print_pb2.PrintLettersReply, _abc.Awaitable[_print_pb2.PrintLettersReply]]:
-        """The letters of the print list as a PDF; each look is recorded."""
+        """The letters of the print list as a PDF; each access is logged."""
 
     @_abc_1.abstractmethod
     def HandOver(
@@ -401,7 +401,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.ListConversationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.ListConversationsReply, _abc.Awaitable[_conversations_pb2.ListConversationsReply]]:
-        """Conversations with messages that have no automatic answer; each look is recorded."""
+        """Conversations with messages that have no automatic answer; each access is logged."""
 
     @_abc_1.abstractmethod
     def GetConversation(
@@ -409,7 +409,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.GetConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.GetConversationReply, _abc.Awaitable[_conversations_pb2.GetConversationReply]]:
-        """One conversation; each look is recorded."""
+        """One conversation; each access is logged."""
 
     @_abc_1.abstractmethod
     def TakeConversation(
@@ -441,7 +441,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.CreateWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.CreateWebhookReply, _abc.Awaitable[_webhooks_pb2.CreateWebhookReply]]:
-        """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
+        """Registers a webhook, which gets events. The caller also needs the scope of each kind."""
 
     @_abc_1.abstractmethod
     def ListWebhooks(
@@ -480,7 +480,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.ReplayWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.ReplayWebhookReply, _abc.Awaitable[_webhooks_pb2.ReplayWebhookReply]]:
-        """Makes a disabled webhook active again, and sends facts again from a cursor."""
+        """Makes a disabled webhook active again, and sends events again from a cursor."""
 
     @_abc_1.abstractmethod
     def SendTest(

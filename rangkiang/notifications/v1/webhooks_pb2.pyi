@@ -193,7 +193,7 @@ class ListWebhooksReply(_message.Message):
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds of facts that the caller may subscribe to."""
+        """Kinds of events that the caller may subscribe to."""
 
     def __init__(
         self,

@@ -154,12 +154,12 @@ def _reread_batch(
         ]
         update_many(session, Record, changes, key="number")
         enqueue(session, [(row.number, row.version + 1 + row.index_changes) for row in visible])
-        fact = RecordsChanged(
+        event = RecordsChanged(
             source=target.source,
             record_ids=[str(row.id) for row in visible],
             versions=[row.version + 1 for row in visible],
         )
-        emit(session, fact, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
+        emit(session, event, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
     put_holdings(session, plan.affected, at=at, context=context)
     emit_items(session, plan.copies, context=context)
     return len(plan.changed)

@@ -102,10 +102,10 @@ def delete_records(
     session.execute(delete(ImportSeen).where(ImportSeen.record_number.in_(deleted)))
     versions = ((row.number, row.version + 1 + row.index_changes) for row in rows)
     enqueue(session, [*versions, *moved])
-    fact = RecordsChanged(
+    event = RecordsChanged(
         source=target.source, record_ids=[str(row.id) for row in rows], versions=[row.version + 1 for row in rows]
     )
-    emit(session, fact, aggregate_id=act, version=sequence, context=context)
+    emit(session, event, aggregate_id=act, version=sequence, context=context)
     emit_moved_records(session, moved, context=context)
     put_holdings(session, plan.affected, at=at, context=context)
     emit_items(session, plan.copies, context=context)

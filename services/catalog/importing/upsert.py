@@ -168,12 +168,12 @@ def upsert_batch(
     if decision.touched:
         versions = ((change.row.number, change.version + change.row.index_changes) for change in decision.touched)
         enqueue(session, [*versions, *works.moved])
-        fact = RecordsChanged(
+        event = RecordsChanged(
             source=target.source,
             record_ids=[str(change.row.id) for change in decision.touched],
             versions=[change.version for change in decision.touched],
         )
-        emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
+        emit(session, event, aggregate_id=f"import-run:{run}", version=sequence, context=context)
         emit_moved_records(session, works.moved, context=context)
         put_holdings(session, plan.affected, at=at, context=context)
         emit_items(session, plan.copies, context=context)

@@ -25,8 +25,8 @@ def change_institutions(session: Session, ids: Sequence[UUID], *, context: Conte
         return
     changed = update(Institution).where(Institution.id.in_(ids)).values(version=Institution.version + 1)
     session.execute(changed.execution_options(synchronize_session=False))
-    fact = InstitutionsChanged(institutions=copies_of_institutions(session, ids))
-    emit(session, fact, aggregate_id=f"institutions:{new_id()}", version=1, context=context)
+    event = InstitutionsChanged(institutions=copies_of_institutions(session, ids))
+    emit(session, event, aggregate_id=f"institutions:{new_id()}", version=1, context=context)
 
 
 def copies_of_institutions(session: Session, ids: Sequence[UUID] | None = None) -> list[InstitutionCopy]:

@@ -17,7 +17,7 @@ from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.sql import insert_for, upsert_newer
 from chassis.ids import parse_id
-from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
+from rangkiang.circulation.v1.events_pb2 import LoanCopy, PoliciesChanged
 from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
@@ -37,7 +37,7 @@ def is_empty(session: Session) -> bool:
     return all(session.scalar(select(column).limit(1)) is None for column in tables)
 
 
-def store_states(session: Session, loans: Sequence[tuple[LoanFact, Context]]) -> None:
+def store_states(session: Session, loans: Sequence[tuple[LoanCopy, Context]]) -> None:
     """Store the newest states of items and update the holdings of their records. Returned items that leave are removed.
 
     An item that an import removed before the event of its loan arrived is restored until it is returned. Neither the
@@ -45,7 +45,7 @@ def store_states(session: Session, loans: Sequence[tuple[LoanFact, Context]]) ->
 
     loans  states, and the context of the act of each
     """
-    newest: dict[UUID, tuple[LoanFact, Context]] = {}
+    newest: dict[UUID, tuple[LoanCopy, Context]] = {}
     for loan, context in loans:
         item_id = parse_id(loan.item_id)
         if item_id not in newest or newest[item_id][0].state_version < loan.state_version:
@@ -204,20 +204,20 @@ def _remove_returned_items(session: Session, contexts: Mapping[int, Context]) ->
         emit_items(session, plan.copies, context=context)
 
 
-def put_rules(session: Session, fact: PoliciesChanged) -> bool:
+def put_rules(session: Session, event: PoliciesChanged) -> bool:
     """Store which items of an institution are only read in the library; a job updates the holdings.
 
     returns  False when newer rules are stored already
     """
-    rules = [[rule.collection, rule.branch_id, rule.is_read_here_only] for rule in fact.read_here_only]
-    values = {"version": fact.version, "rules": orjson.dumps(rules), "refreshed_to": 0}
-    row = insert_for(session, LendingRules).values(institution_id=parse_id(fact.institution_id), **values)
-    newer = LendingRules.version < fact.version
+    rules = [[rule.collection, rule.branch_id, rule.is_read_here_only] for rule in event.read_here_only]
+    values = {"version": event.version, "rules": orjson.dumps(rules), "refreshed_to": 0}
+    row = insert_for(session, LendingRules).values(institution_id=parse_id(event.institution_id), **values)
+    newer = LendingRules.version < event.version
     upsert = row.on_conflict_do_update(index_elements=["institution_id"], set_=values, where=newer)
     return session.execute(upsert.returning(LendingRules.institution_id)).first() is not None
 
 
-def put_states(database: Database, loans: Iterable[LoanFact], context: Context) -> int:
+def put_states(database: Database, loans: Iterable[LoanCopy], context: Context) -> int:
     """Store the states of a snapshot, a few in each transaction. Returns their number."""
     count, some = 0, []
     for loan in loans:
@@ -228,7 +228,7 @@ def put_states(database: Database, loans: Iterable[LoanFact], context: Context) 
     return count + _put_some(database, some, context)
 
 
-def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -> int:
+def _put_some(database: Database, loans: Sequence[LoanCopy], context: Context) -> int:
     if loans:
         database.run(context, lambda session: store_states(session, [(loan, context) for loan in loans]))
     return len(loans)

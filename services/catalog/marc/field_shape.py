@@ -35,7 +35,7 @@ def leader_from_text(text: object, warnings: list[str]) -> str:
     raises  MarcError  LEADER_BAD
     """
     if text is None:
-        warn(warnings, "NO_LEADER")
+        add_warning(warnings, "NO_LEADER")
         return BLANK_LEADER
     if not isinstance(text, str):
         raise MarcError("LEADER_BAD", "it is not text")
@@ -45,7 +45,7 @@ def leader_from_text(text: object, warnings: list[str]) -> str:
     if max(leader) > "\xff":
         raise MarcError("LEADER_BAD", f"not Latin-1: {leader!r}")
     if leader != text or leader[20:24] != "4500":
-        warn(warnings, "LEADER_ODD")
+        add_warning(warnings, "LEADER_ODD")
     return leader
 
 
@@ -71,7 +71,7 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
     if len(indicators) != 2:
         raise MarcError("FIELD_BAD", f"indicators {indicators!r} of {tag}")
     if indicators not in INDICATORS:
-        warn(warnings, "BAD_INDICATORS")
+        add_warning(warnings, "BAD_INDICATORS")
     field = [tag, indicators]
     for index in range(0, len(parts), 2):
         code, value = parts[index], parts[index + 1]
@@ -80,10 +80,10 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
         elif code:
             raise MarcError("FIELD_BAD", f"subfield code {code!r} in {tag}")
         elif not value:
-            warn(warnings, "EMPTY_SUBFIELD")
+            add_warning(warnings, "EMPTY_SUBFIELD")
             field += BARE if index else (*BARE, *BARE)
         elif index == 0:
-            warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
+            add_warning(warnings, "TEXT_OUTSIDE_SUBFIELDS")
             field += (code, value)
         else:
             raise MarcError("FIELD_BAD", f"a subfield without a code in {tag}")
@@ -103,12 +103,12 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
         return [tag, head]
     if len(head) < 2:
         head = head.ljust(2)
-        warn(warnings, "BAD_INDICATORS")
+        add_warning(warnings, "BAD_INDICATORS")
     field = [tag, head[:2]]
     if head[:2] not in INDICATORS:
-        warn(warnings, "BAD_INDICATORS")
+        add_warning(warnings, "BAD_INDICATORS")
     if len(head) > 2:
-        warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
+        add_warning(warnings, "TEXT_OUTSIDE_SUBFIELDS")
         field += ("", head[2:])
     elif len(parts) > 1 and not parts[1]:
         field += BARE
@@ -116,7 +116,7 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
         if part:
             field += (part[0], part[1:])
         else:
-            warn(warnings, "EMPTY_SUBFIELD")
+            add_warning(warnings, "EMPTY_SUBFIELD")
             field += BARE
     if len(field) == 2 or (len(field) == 4 and not field[2]):
         return _without_subfields(field)
@@ -141,15 +141,15 @@ def content_warnings(record: Record, text: bytes, warnings: list[str]) -> tuple[
         warnings.append("NO_TITLE")
     joined = "".join(tags)
     if not joined.isalnum() or len(joined) != 3 * len(tags):
-        warn(warnings, "ODD_TAG")
+        add_warning(warnings, "ODD_TAG")
     if len(text.translate(None, CONTROLS)) != len(text):
-        warn(warnings, "CONTROL_CHARACTERS")
+        add_warning(warnings, "CONTROL_CHARACTERS")
     if REPLACEMENT in text:
-        warn(warnings, "REPLACEMENT_CHARACTER")
+        add_warning(warnings, "REPLACEMENT_CHARACTER")
     return tuple(warnings)
 
 
-def warn(warnings: list[str], code: str) -> None:
+def add_warning(warnings: list[str], code: str) -> None:
     """Add a code if the list does not have it."""
     if code not in warnings:
         warnings.append(code)

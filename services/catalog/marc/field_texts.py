@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.catalog.marc.faults import MarcError
-from services.catalog.marc.field_shape import warn
+from services.catalog.marc.field_shape import add_warning
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def decode_texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
         except UnicodeDecodeError:
             pass
         else:
-            warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
+            add_warning(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
             return _split(text, layout)
         if coding != " ":
             if texts := _read_otherwise(layout, "", warnings):
@@ -84,7 +84,7 @@ def _read_otherwise(layout: Layout, declared: str, warnings: list[str]) -> list[
         return []
     texts, name = reading
     layout.data = "\x1e".join(texts).encode()
-    warn(warnings, f"{name}_SAID_{declared}" if declared else "LEADER_ODD")
+    add_warning(warnings, f"{name}_SAID_{declared}" if declared else "LEADER_ODD")
     return texts
 
 

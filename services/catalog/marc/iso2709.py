@@ -12,7 +12,14 @@ from collections.abc import Generator, Iterator
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
-from services.catalog.marc.field_shape import INDICATORS, DecodedRecord, content_warnings, is_unimarc, odd_field, warn
+from services.catalog.marc.field_shape import (
+    INDICATORS,
+    DecodedRecord,
+    add_warning,
+    content_warnings,
+    is_unimarc,
+    odd_field,
+)
 from services.catalog.marc.field_texts import Layout, decode_texts
 from services.catalog.marc.record import Field, Record, is_control
 
@@ -92,7 +99,7 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
     if trailing:
         warnings.append("DIRECTORY_TRAILING_BYTES")
     if oversize:
-        warn(warnings, "RECORD_OVERSIZE")
+        add_warning(warnings, "RECORD_OVERSIZE")
     return tags
 
 
@@ -293,10 +300,10 @@ def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
     if (long := LONG_LENGTH.match(raw)) and int(long[0]) > 99_999:
         extra = len(long[0]) - 5
         if abs(int(long[0]) - len(raw)) <= extra:
-            warn(warnings, "RECORD_OVERSIZE")
+            add_warning(warnings, "RECORD_OVERSIZE")
             return b"99999" + raw[5 + extra : 24 + extra], 24 + extra
     if len(raw) > 99_999:
-        warn(warnings, "RECORD_OVERSIZE")
+        add_warning(warnings, "RECORD_OVERSIZE")
     head = raw[:24]
     if FIELD_END in head or RECORD_END in head:
         raise MarcError("LEADER_BAD", f"a terminator inside the leader: {head!r}")

@@ -17,11 +17,11 @@ from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
 from services.catalog.marc.field_shape import (
     DecodedRecord,
+    add_warning,
     content_warnings,
     control_field,
     data_field,
     leader_from_text,
-    warn,
 )
 from services.catalog.marc.record import Field, Record, is_control, subfields_to_write
 
@@ -275,7 +275,7 @@ class _Reading:
         if depth == 0:
             declared = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", self._namespace)
             if not declared:
-                warn(self.warnings, "NO_NAMESPACE")
+                add_warning(self.warnings, "NO_NAMESPACE")
             elif declared not in NAMESPACES:
                 raise MarcError("NOT_MARCXML", f"a record of the namespace {declared}")
             return
@@ -297,7 +297,7 @@ class _Reading:
         elif local == "record" or self._open[-2] in ("subfield", "controlfield", "leader"):
             raise MarcError("FIELD_BAD", f"an element {name} where only text may stand")
         else:
-            warn(self.warnings, "UNKNOWN_ELEMENT")
+            add_warning(self.warnings, "UNKNOWN_ELEMENT")
             self._unknown = 1
 
     def _end(self, _name: str) -> None:

@@ -91,10 +91,10 @@ class InstitutionMethods(ServicerPart):
 
 
 def _edited_values(
-    request: wire.EditInstitutionRequest | wire.EditBranchRequest, known: Container[str]
+    request: wire.EditInstitutionRequest | wire.EditBranchRequest, allowed: Container[str]
 ) -> dict[str, Any]:
     """Return the values to set; those of unknown fields are None, and the edit refuses them."""
-    return {field: _plain_value(request.values, field) if field in known else None for field in request.fields}
+    return {field: _plain_value(request.values, field) if field in allowed else None for field in request.fields}
 
 
 def _plain_value(message: wire.Institution | wire.Branch, field: str) -> Any:

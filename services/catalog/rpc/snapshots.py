@@ -12,7 +12,7 @@ from chassis.service import Resources
 from services.catalog.items import states
 
 COMPARING_SECONDS = 2.0  # further items of a large library are copied each night
-ON_ITS_WAY_SECONDS = 3.0  # in which a fact reaches the catalogue
+ON_ITS_WAY_SECONDS = 3.0  # in which an event reaches the catalogue
 
 
 def copy_states(resources: Resources, channel: SyncChannel) -> int:
@@ -35,7 +35,7 @@ def copy_states(resources: Resources, channel: SyncChannel) -> int:
 
 
 def find_differing_states(resources: Resources) -> list[UUID]:
-    """Return the items whose state differs from circulation's, also after the time of a fact on its way.
+    """Return the items whose state differs from circulation's, also after the time of an event on its way.
 
     raises  Unavailable  circulation or a database does not answer
     """

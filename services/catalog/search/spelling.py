@@ -234,11 +234,11 @@ def _rewrite(index: Index, word: QueryWord) -> list[str]:
     forms += [token[1:], token[1] + token[0] + token[2:]]
     other_forms = [form for form in dict.fromkeys(forms) if form != token and not is_light_word(form)]
     halves = [(token[:cut], token[cut:]) for cut in range(2, len(token) - 1)]  # each shorter than the other forms
-    known = dict.fromkeys(index.known_words([*other_forms, *chain.from_iterable(halves)], fields=fields))
-    known_forms = [form for form in other_forms if form in known]
+    indexed = dict.fromkeys(index.known_words([*other_forms, *chain.from_iterable(halves)], fields=fields))
+    known_forms = [form for form in other_forms if form in indexed]
     if known_forms:
         return known_forms[:_NEIGHBOURS]
-    pairs = [pair for pair in halves if pair[0] in known and pair[1] in known]
+    pairs = [pair for pair in halves if pair[0] in indexed and pair[1] in indexed]
     if not pairs:
         return []
     matches = {" ".join(pair): Or(tuple(SideBySide(field, pair) for field in fields)) for pair in pairs}
@@ -253,7 +253,7 @@ def _join_words(index: Index, query: Query) -> Query | None:
             joined_text = "".join((*tokens(left.text), *tokens(right.text)))
             if len(joined_text) >= _SHORTEST:
                 joined[position] = left.field, joined_text
-    known = {
+    indexed = {
         (field, text)
         for field in {field for field, _text in joined.values()}
         for text in index.known_words(
@@ -262,7 +262,7 @@ def _join_words(index: Index, query: Query) -> Query | None:
     }
     for position, (field, joined_text) in joined.items():
         right = query.parts[position + 1]
-        if (field, joined_text) in known and isinstance(right, Word):
+        if (field, joined_text) in indexed and isinstance(right, Word):
             joined_word = Word(joined_text, field, right.prefix)
             return replace(query, parts=(*query.parts[:position], joined_word, *query.parts[position + 2 :]))
     return None

@@ -158,5 +158,5 @@ def _query_too_long(characters: int) -> Invalid:
     return Invalid("QUERY_TOO_LONG", most=MOST_CHARACTERS, characters=characters)
 
 
-def _sort_unknown(sort: str, known: tuple[str, ...]) -> Invalid:
-    return Invalid("SORT_UNKNOWN", sort=sort, known=", ".join(known))
+def _sort_unknown(sort: str, sorts: tuple[str, ...]) -> Invalid:
+    return Invalid("SORT_UNKNOWN", sort=sort, known=", ".join(sorts))

@@ -46,7 +46,7 @@ class ItemOverride(Table):
 
 
 class ItemState(Table):
-    """The state of an item in circulation; a row may exist before its item. A fact with an older version is ignored.
+    """The state of an item in circulation; a row may exist before its item. An event with an older version is ignored.
 
     state   "in", "on_loan" or "transit"
     due_on  ISO 8601; "" when it is not lent

@@ -16,7 +16,7 @@ from chassis import audit
 from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, Refusal, Refused
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.circulation import rules
 from services.circulation.institutions import BranchFacts
 from services.circulation.tables import Borrower, Copy
@@ -67,7 +67,7 @@ class Act:
 
     @property
     def actor(self) -> Context:
-        """The context for audit and facts. It does not name a borrower who acts without staff."""
+        """The context for audit and events. It does not name a borrower who acts without staff."""
         return replace(self.caller, actor="member", session="") if self.channel == "self" else self.caller
 
     def today(self, branch: BranchFacts) -> date:
@@ -148,22 +148,22 @@ def record_act(
     audit.record(session, act.actor, f"circulation.{verb}", kind=kind, object_id=object_id, facts=more)
 
 
-def emit_fact(session: Session, act: Act, fact: Any) -> None:
-    """Emit a fact of an act on a copy: a message with the field `loan`, made by `loan_fact`."""
-    emit(session, fact, aggregate_id=fact.loan.item_id, version=fact.loan.state_version, context=act.actor)
+def emit_loan_event(session: Session, act: Act, event: Any) -> None:
+    """Emit an event of an act on a copy: a message with the field `loan`, made by `loan_copy`."""
+    emit(session, event, aggregate_id=event.loan.item_id, version=event.loan.state_version, context=act.actor)
 
 
-def loan_fact(
+def loan_copy(
     copy: Copy, *, version: int, state: str, branch_id: UUID | None, loan_id: UUID | None = None,
     borrower_id: UUID | None = None, due_at: datetime | None = None, due_on: date | None = None,
-) -> LoanFact:  # fmt: skip
+) -> LoanCopy:  # fmt: skip
     """Return the state of a copy for other services, with its loan if it has one.
 
     version    state version of the copy
     branch_id  branch of the act, or the destination of a copy in transit
     """
     moment: Any = due_at  # protobuf takes a datetime for a Timestamp, which its types do not say
-    return LoanFact(
+    return LoanCopy(
         loan_id=str(loan_id or ""),
         institution_id=str(copy.institution_id),
         item_id=str(copy.id),

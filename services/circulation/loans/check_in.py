@@ -20,8 +20,8 @@ from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT, find_c
 from services.circulation.loans.acts import (
     Act,
     change_borrower,
-    emit_fact,
-    loan_fact,
+    emit_loan_event,
+    loan_copy,
     move_copy,
     record_act,
 )
@@ -167,16 +167,16 @@ def _end_loan(session: Session, act: Act, result: CheckIn, loan: Loan, desk: Des
         channel=act.channel,
     )
     record_act(session, act, CHECK_IN, kind="loan", object_id=loan.id, copy=copy)
-    fact = loan_fact(
+    message = loan_copy(
         copy, version=copy.state_version + 1, state=state, branch_id=transit_to or desk.branch.id, loan_id=loan.id,
         borrower_id=loan.borrower_id, due_at=loan.due_at, due_on=loan.due_on,
     )  # fmt: skip
-    emit_fact(session, act, LoanReturned(loan=fact))
+    emit_loan_event(session, act, LoanReturned(loan=message))
     suspension = result.suspension
     if is_suspended and suspension is not None:
         begins_on, ends_on = suspension.begins_on.isoformat(), suspension.ends_on.isoformat()
-        started = SuspensionStarted(loan=fact, begins_on=begins_on, ends_on=ends_on, days=suspension.days)
-        emit_fact(session, act, started)
+        started = SuspensionStarted(loan=message, begins_on=begins_on, ends_on=ends_on, days=suspension.days)
+        emit_loan_event(session, act, started)
 
 
 def _suspend(session: Session, act: Act, result: CheckIn, loan: Loan, borrower: Borrower, late: int) -> bool:
@@ -188,8 +188,8 @@ def _suspend(session: Session, act: Act, result: CheckIn, loan: Loan, borrower: 
         return False
     returned_on = local_date(calendar_of(session, loan.branch_id), act.at)
     earlier = session.scalars(_SUSPENSIONS_SINCE, {"borrower_id": borrower.id, "day": returned_on}).all()
-    known = [(row.returned_on, SuspensionDays(row.begins_on, row.ends_on, row.days)) for row in earlier]
-    suspension, index = rules.suspension_after(returned_on, days, known)
+    suspended = [(row.returned_on, SuspensionDays(row.begins_on, row.ends_on, row.days)) for row in earlier]
+    suspension, index = rules.suspension_after(returned_on, days, suspended)
     result.suspension = suspension
     change_borrower(session, borrower)
     is_changed = index is None or suspension.days > earlier[index].days
@@ -220,8 +220,8 @@ def _move(session: Session, act: Act, result: CheckIn, desk: Desk) -> None:
             return
     state, transit_to = _store_state(session, act, result, desk, MOVE, None)
     record_act(session, act, "move_copy", kind="copy", object_id=copy.id, copy=copy)
-    fact = loan_fact(copy, version=copy.state_version + 1, state=state, branch_id=transit_to or desk.branch.id)
-    emit_fact(session, act, CopyMoved(loan=fact))
+    message = loan_copy(copy, version=copy.state_version + 1, state=state, branch_id=transit_to or desk.branch.id)
+    emit_loan_event(session, act, CopyMoved(loan=message))
 
 
 def _store_state(

@@ -22,8 +22,8 @@ from services.circulation.institutions import BranchFacts
 from services.circulation.loans.acts import (
     Act,
     change_borrower,
-    emit_fact,
-    loan_fact,
+    emit_loan_event,
+    loan_copy,
     move_copy,
     record_act,
 )
@@ -208,11 +208,11 @@ def lend(
         "returned_branch_id": None,
     }
     session.connection().execute(_OPEN_LOAN, loan)
-    fact = loan_fact(
+    message = loan_copy(
         copy, version=copy.state_version + 1, state=ON_LOAN, branch_id=branch_id, loan_id=loan_id,
         borrower_id=borrower.id, due_at=due_moment.at, due_on=due_moment.on,
     )  # fmt: skip
-    emit_fact(session, act, LoanOpened(loan=fact, imported=is_imported))
+    emit_loan_event(session, act, LoanOpened(loan=message, imported=is_imported))
 
 
 def _is_repeated(act: Act, copy: Copy, borrower: Borrower, loan: Loan, desk: BranchFacts) -> bool:

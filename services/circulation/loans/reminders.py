@@ -1,10 +1,10 @@
-"""Reminders: each night from 02:00 in a branch's zone, facts about loans that are due soon or overdue.
+"""Reminders: each night from 02:00 in a branch's zone, events about loans that are due soon or overdue.
 
 A loan has steps, in calendar days since its due date: 3 and 1 days before, and 1, 7, 14 and 30 days after. Readers
-count calendar days; the fact also has the open days, which suspensions and fines count.
+count calendar days; the event also has the open days, which suspensions and fines count.
 
 For each institution and zone, a row stores the last finished night and the progress of the current night, in order of
-due moment. The row changes in the transaction of the facts, and only if no other process has changed it. So each step
+due moment. The row changes in the transaction of the events, and only if no other process has changed it. So each step
 is emitted once, even if a process dies or several processes run. After days without this job, only the last step that
 a loan has reached is emitted; steps from before the day on which the loan was stored are not.
 """
@@ -30,7 +30,7 @@ from chassis.context import system
 from chassis.database.db import Database
 from chassis.database.sql import insert_ignore
 from chassis.ids import moment_of
-from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanFact, LoanOverdue
+from rangkiang.circulation.v1.events_pb2 import LoanCopy, LoanDueSoon, LoanOverdue
 from services.circulation.calendars import overdue_open_days
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import ON_LOAN
@@ -71,7 +71,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """The fact of one step of one loan."""
+    """The event of one step of one loan."""
 
     loan_id: UUID
     loan_version: int
@@ -79,7 +79,7 @@ class Reminder:
 
 
 def remind(database: Database, steps: Sequence[int], stop: threading.Event) -> int:
-    """Emit the due facts of every institution and zone. Returns their number.
+    """Emit the due events of every institution and zone. Returns their number.
 
     steps   days since the due date, in order; negative before it
     emits   LoanDueSoon, LoanOverdue
@@ -125,7 +125,7 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
 
 
 def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | None:
-    """Run one transaction of a night. Returns the number of facts; None when another process has changed the row."""
+    """Run one transaction of a night. Returns the number of events; None when another process has changed the row."""
     with database.reading(REMINDERS) as session:
         rows = list(_read(session, night, steps))
         open_days = cache(partial(_open_days, session, night))
@@ -185,7 +185,7 @@ def _due_days(night: Night, steps: Sequence[int]) -> list[tuple[date, date]]:
 
 
 def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[[UUID, date], int]) -> Reminder | None:
-    """Return the fact of the last step that a loan has reached since its last night; None without one."""
+    """Return the event of the last step that a loan has reached since its last night; None without one."""
     since = max(night.last_done((row.due_at, row.id)), row.lent_at.astimezone(ZoneInfo(night.zone)).date())
     # An imported loan reached its earlier steps in another system. `stored_on` is in the future if the clock went back.
     stored_on = moment_of(row.id).astimezone(ZoneInfo(night.zone)).date()
@@ -196,20 +196,20 @@ def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[
     if not reached or (reached[-1] < 0 < days):
         return None
     step = reached[-1]
-    loan = LoanFact(
+    loan = LoanCopy(
         loan_id=str(row.id), institution_id=str(row.institution_id), item_id=str(row.copy_id),
         state_version=row.state_version, state=ON_LOAN, member_id=str(row.borrower_id), due_at=row.due_at,
         due_on=row.due_on.isoformat(), branch_id=str(row.branch_id), title=row.title,
     )  # fmt: skip
     on = night.night.isoformat()
-    fact: LoanDueSoon | LoanOverdue
+    message: LoanDueSoon | LoanOverdue
     if step < 0:
-        fact = LoanDueSoon(loan=loan, days=-step, on=on, zone=night.zone)
+        message = LoanDueSoon(loan=loan, days=-step, on=on, zone=night.zone)
     else:
         late = open_days(row.branch_id, row.due_on)
-        fact = LoanOverdue(loan=loan, step=step, days=days, open_days=late, on=on, zone=night.zone)
+        message = LoanOverdue(loan=loan, step=step, days=days, open_days=late, on=on, zone=night.zone)
     context = replace(REMINDERS, institution=str(night.institution_id))
-    event = events.row_of(fact, aggregate_id=row.copy_id, version=row.state_version, context=context)
+    event = events.row_of(message, aggregate_id=row.copy_id, version=row.state_version, context=context)
     return Reminder(row.id, row.version, event)
 
 
@@ -218,7 +218,7 @@ def _open_days(session: Session, night: Night, branch_id: UUID, due_on: date) ->
 
 
 def _emit(session: Session, turn: Sequence[Reminder]) -> int:
-    """Write the facts of the loans that have not changed since they were read; a renewed loan has other steps."""
+    """Write the events of the loans that have not changed since they were read; a renewed loan has other steps."""
     if not turn:
         return 0
     loans = select(Loan.id, Loan.version).where(

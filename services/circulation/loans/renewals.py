@@ -17,7 +17,7 @@ from services.circulation.calendars import local_date
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import find_copy, read_id
 from services.circulation.institutions import branches_of
-from services.circulation.loans.acts import Act, change_borrower, emit_fact, loan_fact, record_act
+from services.circulation.loans.acts import Act, change_borrower, emit_loan_event, loan_copy, record_act
 from services.circulation.loans.check_out import borrower_inputs, days_json, due_of, policy_json
 from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.views import LOANS, LoanView, view_of
@@ -116,11 +116,11 @@ def find_known_borrower(session: Session, institution_id: UUID, member: str, *, 
 def emit_renewal(session: Session, act: Act, copy: Copy, loan: Loan, *, is_moved: bool = False) -> None:
     """Increment the state version of a copy and emit LoanRenewed. is_moved: the due date was moved off a closed day."""
     session.connection().execute(_CHANGE_COPY, {"copy_id": copy.id})
-    fact = loan_fact(
+    message = loan_copy(
         copy, version=copy.state_version + 1, state=copy.state, branch_id=loan.branch_id, loan_id=loan.id,
         borrower_id=loan.borrower_id, due_at=loan.due_at, due_on=loan.due_on,
     )  # fmt: skip
-    emit_fact(session, act, LoanRenewed(loan=fact, moved=is_moved))
+    emit_loan_event(session, act, LoanRenewed(loan=message, moved=is_moved))
 
 
 def _renew(

@@ -88,6 +88,6 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
         audit.record(
             session, act.caller, "circulation.end_suspension", kind="suspension", object_id=row.id, facts=facts
         )
-    fact = SuspensionEnded(member_id=str(borrower.id))
-    emit(session, fact, aggregate_id=borrower.id, version=borrower.lending_version + 1, context=act.caller)
+    event = SuspensionEnded(member_id=str(borrower.id))
+    emit(session, event, aggregate_id=borrower.id, version=borrower.lending_version + 1, context=act.caller)
     return period(suspensions[0].begins_on, max(row.ends_on for row in suspensions))

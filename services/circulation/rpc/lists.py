@@ -21,7 +21,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.borrowers import find_borrower
 from services.circulation.copies import IN, read_id
 from services.circulation.counts import DESK, SELF
-from services.circulation.loans.acts import begin_act, loan_fact
+from services.circulation.loans.acts import begin_act, loan_copy
 from services.circulation.loans.lists import (
     LoanFilter,
     explain_loan,
@@ -35,7 +35,7 @@ from services.circulation.loans.lists import (
 from services.circulation.loans.renewals import renew_loan, renew_loans
 from services.circulation.loans.suspensions import list_suspensions
 from services.circulation.policies import read_rows
-from services.circulation.policies_store import current_policies, policies_fact
+from services.circulation.policies_store import current_policies, policies_event
 from services.circulation.rpc.messages import (
     borrower_reply,
     item_reply,
@@ -201,14 +201,14 @@ class ListMethods:
             return reply
         for institution_id in session.scalars(select(Institution.id).order_by(Institution.id)):
             policies = current_policies(session, institution_id)
-            reply.policies.append(policies_fact(session, institution_id, policies))
+            reply.policies.append(policies_event(session, institution_id, policies))
         return reply
 
 
-def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanFact:
+def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanCopy:
     if loan is None:
-        return loan_fact(copy, version=copy.state_version, state=copy.state, branch_id=copy.transit_to)
-    return loan_fact(
+        return loan_copy(copy, version=copy.state_version, state=copy.state, branch_id=copy.transit_to)
+    return loan_copy(
         copy, version=copy.state_version, state=copy.state, loan_id=loan.id, borrower_id=loan.borrower_id,
         due_at=loan.due_at, due_on=loan.due_on, branch_id=loan.branch_id,
     )  # fmt: skip

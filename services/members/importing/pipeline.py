@@ -68,7 +68,7 @@ class Counts:
 class Import:
     """One run of an import.
 
-    context  the operator's context; rows and facts belong to the institution
+    context  the operator's context; rows and events belong to the institution
     report   called with each finding, in the order of rows
     """
 
@@ -308,7 +308,7 @@ class _Batch:
         return True
 
     def write(self) -> bool:
-        """Write the new members and emit the facts; return whether anything was written."""
+        """Write the new members and emit the events; return whether anything was written."""
         without = [draft for draft, code in self._drafts if not code]
         new_numbers = iter(numbers.take_numbers(self._session, self._institution_id, len(without)) if without else ())
         for draft, code in self._drafts:

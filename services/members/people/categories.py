@@ -76,8 +76,8 @@ def find_category(categories: list[Category], code: str) -> Category | None:
 
 
 def unknown_category(categories: list[Category], given: str) -> Refusal:
-    known = ", ".join(category.code for category in categories)
-    return Refusal("CATEGORY_UNKNOWN", field="category", given=given, known=known)
+    codes = ", ".join(category.code for category in categories)
+    return Refusal("CATEGORY_UNKNOWN", field="category", given=given, known=codes)
 
 
 def end_of(category: Category, begin: date) -> date | None:

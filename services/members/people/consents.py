@@ -34,7 +34,7 @@ def own(session: Session, caller_id: str, *, master: MasterKey) -> list[PersonCo
     caller = store.get(session, caller_id)
     people = [(caller, _is_child(session, caller, master))]
     people += [(child, True) for child in _children(session, caller, master)]
-    return [PersonConsents(one, is_child, _answers(session, one)) for one, is_child in people]
+    return [PersonConsents(member, is_child, _answers(session, member)) for member, is_child in people]
 
 
 def answer(

@@ -139,10 +139,10 @@ def find_by_phone(
     lookup = MemberLookup
     hashes = [
         and_(
-            lookup.institution_id == one,
-            lookup.hash == sealed.hash_of("phone", number, institution_id=one, master=master),
+            lookup.institution_id == institution_id,
+            lookup.hash == sealed.hash_of("phone", number, institution_id=institution_id, master=master),
         )
-        for one in ids
+        for institution_id in ids
     ]
     members = session.scalars(
         select(Member)

@@ -114,11 +114,11 @@ def _compare(words: list[str], others: list[str]) -> str:
     return ""
 
 
-def _is_near(one: str, other: str) -> bool:
+def _is_near(word: str, other: str) -> bool:
     """Return whether two words differ by one letter, which is changed, added or missing."""
-    if abs(len(one) - len(other)) > 1 or min(len(one), len(other)) < 3:
+    if abs(len(word) - len(other)) > 1 or min(len(word), len(other)) < 3:
         return False
-    short, long = sorted((one, other), key=len)
+    short, long = sorted((word, other), key=len)
     same = next((index for index, letter in enumerate(short) if letter != long[index]), len(short))
     return short[same + (len(short) == len(long)) :] == long[same + 1 :]
 

@@ -128,7 +128,7 @@ def snapshot(session: Session, cursor: str) -> wire.SnapshotReply:
     return wire.SnapshotReply(members=copies_of(session, page), erased_ids=[str(member_id) for member_id in erased])
 
 
-def copies_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFact]:
+def copies_of(session: Session, members: Sequence[Member]) -> list[wire.MemberCopy]:
     """Return the copies of these members for other services, in their order. It reads only columns of the members."""
     ids = [member.id for member in members]
     numbers: dict[UUID, list[str]] = defaultdict(list)
@@ -139,9 +139,9 @@ def copies_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFa
     )
     for member_id, code in cards:
         numbers[member_id].append(code)
-    blocks: dict[UUID, list[wire.BlockFact]] = defaultdict(list)
+    blocks: dict[UUID, list[wire.BlockCopy]] = defaultdict(list)
     for block in open_blocks(session, ids):
-        blocks[block.member_id].append(wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)))
+        blocks[block.member_id].append(wire.BlockCopy(reason=block.reason, ends_on=day_text(block.ends_on)))
     consents = session.execute(
         select(Consent.member_id, Consent.given)
         .where(Consent.member_id.in_(ids), Consent.purpose == LOAN_HISTORY)
@@ -166,9 +166,9 @@ def copies_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFa
     ]
 
 
-def _copy(member: Any, numbers: Iterable[str], **values: Any) -> wire.MemberFact:
+def _copy(member: Any, numbers: Iterable[str], **values: Any) -> wire.MemberCopy:
     """Return the copy of a member; the number of the current card is the first."""
-    return wire.MemberFact(
+    return wire.MemberCopy(
         id=str(member.id),
         version=member.version,
         institution_id=str(member.institution_id),

@@ -1,6 +1,6 @@
 """Open loans of members, copied from circulation: the desk's page shows them, and they prevent an erasure.
 
-Loans of a merged member move to the kept member, as in circulation, and stay there when the merge is undone. A fact
+Loans of a merged member move to the kept member, as in circulation, and stay there when the merge is undone. An event
 that circulation emitted before it knew of the merge is stored for the kept member too.
 """
 
@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.database.sql import upsert_newer
 from chassis.ids import parse_id
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.members.tables import Institution, Member, MemberLoan
 
-# The same time as for inbox rows: older facts are not delivered again.
+# The same time as for inbox rows: older events are not delivered again.
 KEPT = timedelta(days=30)
 # Clocks of two machines differ by less than this.
 _SKEW = timedelta(minutes=1)
@@ -41,7 +41,7 @@ class LoanCounts:
     overdue: int
 
 
-def copy_loans(session: Session, loans: Sequence[tuple[LoanFact, bool]]) -> None:
+def copy_loans(session: Session, loans: Sequence[tuple[LoanCopy, bool]]) -> None:
     """Store the states of loans after acts, as (loan, is open). An older act than the stored one changes nothing.
 
     The open loan of an erased member has no member.
@@ -79,7 +79,7 @@ def move(session: Session, merged_id: UUID, kept_id: UUID) -> None:
     session.execute(update(MemberLoan).where(MemberLoan.member_id == merged_id).values(member_id=kept_id))
 
 
-def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
+def copy_open_loans(session: Session, loans: Iterable[LoanCopy]) -> list[UUID]:
     """Store the open loans of a page of circulation's snapshot. Returns their ids."""
     stored = [(loan, True) for loan in loans if loan.loan_id]
     copy_loans(session, stored)

@@ -188,7 +188,7 @@ class Block(Table):
 
 
 class ExpiryStep(Table):
-    """A step before the end of a membership whose fact was emitted. The row is deleted after the end."""
+    """A step before the end of a membership whose event was emitted. The row is deleted after the end."""
 
     __tablename__ = "expiry_steps"
     member_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -198,11 +198,11 @@ class ExpiryStep(Table):
 
 
 class MemberLoan(Table):
-    """An open loan, copied from circulation. A returned loan stays for a while, so that an older fact cannot reopen it.
+    """An open loan, copied from circulation. A returned loan stays a while, so that an older event cannot reopen it.
 
     member_id      the kept member for a loan of a merged member; None after the return
     due_on         due date in the zone of the lending branch
-    state_version  state version of the item after the act; an older fact changes nothing
+    state_version  state version of the item after the act; an older event changes nothing
     copied_at      time of the last write of this row
     """
 

@@ -88,7 +88,7 @@ class Circuit:
         """Allow another probe, because this message was not sent."""
         self._is_probing = False
 
-    def note(self, outcome: Outcome) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Count an outcome. A refused message counts as success of the channel, because the channel has answered."""
         was_probe, self._is_probing = self._is_probing, False
         if not outcome.is_channel_down:
@@ -156,7 +156,7 @@ class LimitedChannel(Channel):
             # It says nothing about the provider.
             self._circuit.forget_probe()
         else:
-            self._note(outcome)
+            self._count(outcome)
         return outcome
 
     def ask(self, message_id: str) -> Outcome | None:
@@ -164,17 +164,17 @@ class LimitedChannel(Channel):
         outcome = self.channel.ask(message_id)
         if message_id in self._pending and (outcome is None or not outcome.is_pending):
             self._pending.discard(message_id)
-            self._note(outcome or Outcome("unknown"))
+            self._count(outcome or Outcome("unknown"))
         return outcome
 
     def sign_in(self) -> Outcome | None:
         """Try the provider's sign-in, also when the circuit is open."""
         return self.channel.sign_in()
 
-    def _note(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         with self._turn:
             before = self._circuit.state().circuit
-            self._circuit.note(outcome)
+            self._circuit.count(outcome)
             after = self._circuit.state()
         if after.circuit == "open":
             details = {"reason": after.reason, "failures": after.failures, "seconds": round(after.retry_in_seconds)}

@@ -108,7 +108,7 @@ class Answerer:
             session.expunge_all()
             codes = {institution.code for institution in self._institutions}
             # Messages wait for an institution that the catalogue has not sent yet.
-            unknown = [name for name, one in self._channels.items() if one.institution and one.institution not in codes]
+            unknown = [name for name, channel in self._channels.items() if channel.institution not in ("", *codes)]
             return inbound.read_pending(session, self._master, without=unknown, after=after) if codes else []
 
     def _answer(self, message: Pending) -> bool:

@@ -26,7 +26,7 @@ from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
 
 ASK_SECONDS = 10.0
-PACE_SECONDS = 0.5  # between two rounds, so that a round has the notices of several facts
+PACE_SECONDS = 0.5  # between two rounds, so that a round has the notices of several events
 
 
 class ServiceOwners:

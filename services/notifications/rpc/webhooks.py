@@ -1,4 +1,4 @@
-"""RPCs with which partners and staff manage webhooks, and the job that delivers facts to them."""
+"""RPCs with which partners and staff manage webhooks, and the job that delivers events to them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from services.notifications.keys import read_own_master
 from services.notifications.rpc.rounds import run_rounds
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks import delivery, subscriptions
-from services.notifications.webhooks.facts import SCOPES
+from services.notifications.webhooks.events import SCOPES
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +87,11 @@ class WebhookMethods:
     ) -> wire.ListDeliveriesReply:
         limit = min(max(0, request.limit) or USUAL_DELIVERIES, MOST_DELIVERIES)
         row = subscriptions.find_own(session, caller, request.id, locks=False)
-        facts, cursor = subscriptions.list_deliveries(session, row, limit=limit, cursor=request.cursor)
+        events, cursor = subscriptions.list_deliveries(session, row, limit=limit, cursor=request.cursor)
         waiting = delivery.count_waiting(session, [row.id])
         return wire.ListDeliveriesReply(
             webhook=_webhook(row, waiting.get(row.id, 0)),
-            deliveries=[_delivery(fact) for fact in facts],
+            deliveries=[_delivery(event) for event in events],
             cursor=cursor,
             zone=own_zone(session, parse_id(caller.institution)),
         )
@@ -127,8 +127,8 @@ class WebhookMethods:
         return wire.ReplayWebhookReply(webhook=_webhook(row), count=count)
 
 
-def deliver_facts(resources: Resources, stop: threading.Event) -> None:
-    """Send facts to partners' systems until `stop`. While members does not answer, they wait."""
+def deliver_events(resources: Resources, stop: threading.Event) -> None:
+    """Send events to partners' systems until `stop`. While members does not answer, they wait."""
     own, database = resources.settings.of(NotificationsSettings), resources.database
     client, read_scopes = _client(own), ServiceOwners(resources).scopes
     checked_at = cleaned_at = float("-inf")
@@ -174,12 +174,12 @@ def _client(own: NotificationsSettings) -> OutgoingClient:
     return OutgoingClient(allowed=networks(own.outgoing_private_networks), total_seconds=10.0, most_bytes=4_096)
 
 
-def _delivery(fact: WebhookFact) -> wire.Delivery:
+def _delivery(event: WebhookEvent) -> wire.Delivery:
     return wire.Delivery(
-        id=str(fact.id),
-        kind=fact.kind,
-        occurred_at=timestamp(fact.occurred_at),
-        delivered_at=timestamp(fact.delivered_at),
+        id=str(event.id),
+        kind=event.kind,
+        occurred_at=timestamp(event.occurred_at),
+        delivered_at=timestamp(event.delivered_at),
     )
 
 

@@ -114,14 +114,14 @@ def list_letters(
         recipient = Recipient(name, contact.language or "id", ())
         letters.append(ListedLetter(contact, recipient, address, group, in_order(of_member)))
     # Letters without a class or a street are last.
-    return sorted(letters, key=lambda one: (not one.group, one.group.casefold(), one.contact.name.casefold()))
+    return sorted(letters, key=lambda item: (not item.group, item.group.casefold(), item.contact.name.casefold()))
 
 
 def check_paper(paper: str) -> Paper:
     """Check and return the kind of paper. Raises Invalid PAPER_UNKNOWN."""
-    for known in PAPERS:
-        if paper == known:
-            return known
+    for kind in PAPERS:
+        if paper == kind:
+            return kind
     raise Invalid("PAPER_UNKNOWN", paper=paper[:16])
 
 
@@ -203,7 +203,7 @@ def _folded(notices: Sequence[Notice]) -> list[tuple[str, tuple[Notice, ...]]]:
             families[family].append(notice)
         else:
             letters.append((notice.kind, (notice,)))
-    folded = [(one[0].kind if len(one) == 1 else family, tuple(one)) for family, one in families.items()]
+    folded = [(group[0].kind if len(group) == 1 else family, tuple(group)) for family, group in families.items()]
     return [*folded, *letters]
 
 

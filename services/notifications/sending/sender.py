@@ -197,8 +197,8 @@ class Sender:
 
     def _record(self, channel: Channel, results: Sequence[tuple[StartedAttempt, Outcome]]) -> None:
         """Write outcomes. If they are not committed, `recover` writes them."""
-        self._pending |= {one.attempt_id: one for one, outcome in results if outcome.is_pending}
-        self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
+        self._pending |= {attempt.attempt_id: attempt for attempt, outcome in results if outcome.is_pending}
+        self._unrecorded = {attempt.attempt_id: outcome for attempt, outcome in results}
         health = self._changed_health(channel)
         with self._database.transaction(SENDING) as session:
             record_outcomes(session, results)
@@ -341,7 +341,7 @@ def _write_decision(session: Session, decision: Decision) -> None:
     elif decision.draft is None and message is not None:
         states = {state for state, _ in decision.ended}
         state = next((choice for choice in ("print", "failed") if choice in states), "dropped")
-        reason = next((reason for one, reason in decision.ended if one == state), "")
+        reason = next((reason for ended, reason in decision.ended if ended == state), "")
         session.execute(
             update(Message).where(Message.id == message.id, Message.state == "open").values(state=state, reason=reason)
         )

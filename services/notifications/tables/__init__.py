@@ -8,7 +8,7 @@ from services.notifications.tables.conversations import Conversation, Conversati
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules, StoredMasterKey
 from services.notifications.tables.notices import Attempt, Message, Notice
 from services.notifications.tables.templates import StaffAddress, TemplateVersion
-from services.notifications.tables.webhooks import Webhook, WebhookFact
+from services.notifications.tables.webhooks import Webhook, WebhookEvent
 
 __all__ = [
     "Attempt",
@@ -32,5 +32,5 @@ __all__ = [
     "Table",
     "TemplateVersion",
     "Webhook",
-    "WebhookFact",
+    "WebhookEvent",
 ]

@@ -35,10 +35,10 @@ class SendingRules(Table):
 class Member(Table):
     """A member, copied from the service members without name and contact data.
 
-    version      version of the row in members; an older fact changes nothing
+    version      version of the row in members; an older event changes nothing
     merged_into  the member that this one was merged into
     moved_to     equals merged_into: its notices were moved there
-    is_erased    the row stays without values, so that a late fact makes no notice
+    is_erased    the row stays without values, so that a late event makes no notice
     wrapped_key  key of the texts of this member's notices, wrapped by the master key; None before the first text
     """
 
@@ -65,9 +65,9 @@ class StoredMasterKey(Table):
 
 
 class LoanMark(Table):
-    """The state of a loan, without its member, so that late facts make no notices.
+    """The state of a loan, without its member, so that late events make no notices.
 
-    state_version  state version in circulation; an older fact changes nothing
+    state_version  state version in circulation; an older event changes nothing
     """
 
     __tablename__ = "loan_marks"

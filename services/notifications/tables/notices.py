@@ -71,7 +71,7 @@ class Notice(Table):
     """A message of the library to a member, made once for each subject.
 
     member_id    None after an erasure
-    subject_key  kind, subject and step; unique, so that a second fact for the same notice adds nothing
+    subject_key  kind, subject and step; unique, so that a second event for the same notice adds nothing
     loan_id      None after the loan was removed from the notice, together with item_id and title
     day          the day that a reminder is about; a digest lists its notices in this order
     facts        other values for the template: days, dates, ids of slips; no personal data
@@ -79,7 +79,7 @@ class Notice(Table):
     state        waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown
     reason       reason of the state
     message_id   the message that contains the notice
-    traceparent  trace context of the fact, so that one trace covers act and sending; "" without tracing
+    traceparent  trace context of the event, so that one trace covers act and sending; "" without tracing
     """
 
     __tablename__ = "notices"

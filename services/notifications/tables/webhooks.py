@@ -1,4 +1,4 @@
-"""Webhooks of partners' systems, and their facts."""
+"""Webhooks of partners' systems, and their events."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Webhook(Table):
 
     client_id       id of the client, or of the staff account; in older rows of staff the id of a session, so they end
     made_by_staff   None in rows from before this column existed
-    kinds           kinds of facts
-    with_members    facts contain ids of members
+    kinds           kinds of events
+    with_members    events contain ids of members
     sealed_secret   key that signs requests, sealed under the master key
     sealed_contact  e-mail address of the owner, who is notified when it is disabled; None without one
     state           "active" or "disabled"
@@ -48,11 +48,11 @@ class Webhook(Table):
     made_at: Mapped[datetime]
 
 
-class WebhookFact(Table):
-    """A fact for one webhook, which is kept for 7 days.
+class WebhookEvent(Table):
+    """An event for one webhook, which is kept for 7 days.
 
     id            in order of arrival at this service; a replay takes it as its cursor
-    delivered_at  None while the fact waits
+    delivered_at  None while the event waits
     """
 
     __tablename__ = "webhook_facts"

@@ -1,1 +1,1 @@
-"""Webhooks: facts for partners' systems over HTTP, their subscriptions and their delivery."""
+"""Webhooks: events for partners' systems over HTTP, their subscriptions and their delivery."""

@@ -1,6 +1,6 @@
-"""Delivery of facts to partners' systems: signed, in order, and at least once.
+"""Delivery of events to partners' systems: signed, in order, and at least once.
 
-A webhook gets its facts one after the other. After a failure it waits: 30 s, 1 min … 6 h. A day of failures or HTTP
+A webhook gets its events one after the other. After a failure it waits: 30 s, 1 min … 6 h. A day of failures or HTTP
 status 410 disables it; its owner and staff see this, and a replay makes it active again. A webhook ends with the
 account or client that made it, and with each scope that it needs: members is asked before each turn, because a token
 that was issued before the end can still make a webhook after it.
@@ -28,8 +28,8 @@ from chassis.database.db import Database
 from chassis.errors import Error
 from chassis.http.outgoing import OutgoingClient
 from chassis.security.encryption import MasterKey
-from services.notifications.tables import Webhook, WebhookFact
-from services.notifications.webhooks.facts import scopes_for
+from services.notifications.tables import Webhook, WebhookEvent
+from services.notifications.webhooks.events import scopes_for
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ KEPT = timedelta(days=7)
 GIVEN_UP_AFTER = timedelta(hours=24)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
-# Most facts of one webhook in a turn, so that a busy webhook does not delay others.
+# Most events of one webhook in a turn, so that a busy webhook does not delay others.
 MOST_IN_TURN = 50
 # After this time a turn starts no further request, so that a slow receiver does not delay others.
 TURN_SECONDS = 10.0
@@ -53,15 +53,15 @@ ReadScopes = Callable[[Collection[str]], Mapping[str, frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One fact with the body that is sent."""
+    """One event with the body that is sent."""
 
-    fact_id: UUID
+    event_id: UUID
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A webhook with facts that may be sent now."""
+    """A webhook with events that may be sent now."""
 
     webhook_id: UUID
     url: str
@@ -90,7 +90,7 @@ def run_round(
     database: Database, master: MasterKey, client: OutgoingClient, read_scopes: ReadScopes, *,
     notify: Callable[[Disabled], None] | None = None,
 ) -> int:  # fmt: skip
-    """Send waiting facts, with one turn for each webhook. Returns the number of delivered facts.
+    """Send waiting events, with one turn for each webhook. Returns the number of delivered events.
 
     notify  called for each webhook that this round has disabled, if its owner has an address
     raises  the errors of `read_scopes`; then the remaining webhooks wait
@@ -125,8 +125,8 @@ def end_without_scopes(database: Database, read_scopes: ReadScopes, *, webhook_i
             # Not if another member of staff has become its maker meanwhile.
             still = update(Webhook).where(Webhook.id == row.id, Webhook.client_id == row.client_id)
             session.execute(still.values(state=DISABLED, reason=MAKER_WITHOUT_SCOPES))
-            waits = (WebhookFact.webhook_id == row.id, WebhookFact.delivered_at.is_(None))
-            session.execute(delete(WebhookFact).where(*waits))
+            waits = (WebhookEvent.webhook_id == row.id, WebhookEvent.delivered_at.is_(None))
+            session.execute(delete(WebhookEvent).where(*waits))
             own, facts = replace(DELIVERING, institution=str(row.institution_id)), {"maker": row.client_id}
             audit.record(session, own, "notifications.end_webhook", kind="webhook", object_id=row.id, facts=facts)
         log.warning("webhook_ended", extra={"webhook": str(row.id)})
@@ -134,38 +134,38 @@ def end_without_scopes(database: Database, read_scopes: ReadScopes, *, webhook_i
 
 
 def delete_old(session: Session) -> None:
-    """Delete facts that are older than 7 days, delivered or not."""
-    session.execute(delete(WebhookFact).where(WebhookFact.made_at < clock.now() - KEPT))
+    """Delete events that are older than 7 days, delivered or not."""
+    session.execute(delete(WebhookEvent).where(WebhookEvent.made_at < clock.now() - KEPT))
 
 
 def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn]:
-    waits = exists().where(WebhookFact.webhook_id == Webhook.id, WebhookFact.delivered_at.is_(None))
+    waits = exists().where(WebhookEvent.webhook_id == Webhook.id, WebhookEvent.delivered_at.is_(None))
     query = select(Webhook).where(Webhook.state == ACTIVE, Webhook.next_at <= now, waits).order_by(Webhook.next_at)
     turns = []
     for webhook in session.scalars(query):
         waiting = (
-            select(WebhookFact)
-            .where(WebhookFact.webhook_id == webhook.id, WebhookFact.delivered_at.is_(None))
-            .order_by(WebhookFact.id)
+            select(WebhookEvent)
+            .where(WebhookEvent.webhook_id == webhook.id, WebhookEvent.delivered_at.is_(None))
+            .order_by(WebhookEvent.id)
             .limit(MOST_IN_TURN)
         )
-        deliveries = tuple(Delivery(fact.id, body_of(fact)) for fact in session.scalars(waiting))
+        deliveries = tuple(Delivery(event.id, body_of(event)) for event in session.scalars(waiting))
         secret = master.open(webhook.sealed_secret, use=SEALED_FOR)
         turns.append(Turn(webhook.id, webhook.url, secret, deliveries))
     return turns
 
 
-def body_of(fact: WebhookFact) -> bytes:
-    """Return the body of a fact: compact JSON."""
+def body_of(event: WebhookEvent) -> bytes:
+    """Return the body of an event: compact JSON."""
     document: dict[str, Any] = {
-        "id": str(fact.id),
-        "kind": fact.kind,
-        "institution_id": str(fact.institution_id),
-        "occurred_at": fact.occurred_at.isoformat(),
-        "facts": fact.facts,
+        "id": str(event.id),
+        "kind": event.kind,
+        "institution_id": str(event.institution_id),
+        "occurred_at": event.occurred_at.isoformat(),
+        "facts": event.facts,
     }
-    if fact.member_id is not None:
-        document["member_id"] = str(fact.member_id)
+    if event.member_id is not None:
+        document["member_id"] = str(event.member_id)
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -184,7 +184,7 @@ def _take_turn(
                     address = master.open(contact, use=CONTACT).decode()
                     disabled.append(Disabled(turn.webhook_id, turn.url, address, reason))
                 break
-            is_active = _store_delivery(session, turn.webhook_id, delivery.fact_id)
+            is_active = _store_delivery(session, turn.webhook_id, delivery.event_id)
         count += 1
         if not is_active:
             break
@@ -192,12 +192,12 @@ def _take_turn(
 
 
 def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
-    """Send one fact. Returns "" if it was delivered, else the reason."""
+    """Send one event. Returns "" if it was delivered, else the reason."""
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Rangkiang",
-        # The same in every attempt, so that a partner can ignore a repeated fact.
-        "Rangkiang-Delivery": str(delivery.fact_id),
+        # The same in every attempt, so that a partner can ignore a repeated event.
+        "Rangkiang-Delivery": str(delivery.event_id),
         "Rangkiang-Signature": signature_of(turn.secret, delivery.body, clock.now()),
     }
     try:
@@ -208,10 +208,10 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
     return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
 
 
-def _store_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
-    """Store that a fact was delivered. Returns False if the webhook was stopped or deleted; then its turn ends."""
+def _store_delivery(session: Session, webhook_id: UUID, event_id: UUID) -> bool:
+    """Store that an event was delivered. Returns False if the webhook was stopped or deleted; then its turn ends."""
     now = clock.now()
-    session.execute(update(WebhookFact).where(WebhookFact.id == fact_id).values(delivered_at=now))
+    session.execute(update(WebhookEvent).where(WebhookEvent.id == event_id).values(delivered_at=now))
     well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
     is_active = update(Webhook).where(Webhook.id == webhook_id, Webhook.state == ACTIVE)
     return session.execute(is_active.values(**well)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
@@ -235,8 +235,8 @@ def _store_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | N
 
 
 def count_waiting(session: Session, webhook_ids: list[UUID]) -> dict[UUID, int]:
-    """Return webhook -> number of waiting facts."""
-    query = select(WebhookFact.webhook_id, func.count()).where(
-        WebhookFact.webhook_id.in_(webhook_ids), WebhookFact.delivered_at.is_(None)
+    """Return webhook -> number of waiting events."""
+    query = select(WebhookEvent.webhook_id, func.count()).where(
+        WebhookEvent.webhook_id.in_(webhook_ids), WebhookEvent.delivered_at.is_(None)
     )
-    return {row[0]: row[1] for row in session.execute(query.group_by(WebhookFact.webhook_id))}
+    return {row[0]: row[1] for row in session.execute(query.group_by(WebhookEvent.webhook_id))}

@@ -16,9 +16,9 @@ from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id, parse_id
 from chassis.security.encryption import MasterKey
 from services.notifications.channels.mail import parse_address
-from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, MAKER_WITHOUT_SCOPES, SEALED_FOR
-from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES, scopes_for
+from services.notifications.webhooks.events import MEMBERS_SCOPE, SCOPES, scopes_for
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
@@ -105,34 +105,34 @@ def disable(row: Webhook) -> None:
         row.state, row.reason = DISABLED, STOPPED
 
 
-def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookFact], str]:
-    """Return the facts for a webhook, the newest first, and the cursor of the next page; "" on the last page.
+def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookEvent], str]:
+    """Return the events for a webhook, the newest first, and the cursor of the next page; "" on the last page.
 
     raises  NotFound  WEBHOOK_CURSOR_UNKNOWN
     """
-    query = select(WebhookFact).where(WebhookFact.webhook_id == row.id)
+    query = select(WebhookEvent).where(WebhookEvent.webhook_id == row.id)
     if cursor:
         try:
-            query = query.where(WebhookFact.id < UUID(cursor))
+            query = query.where(WebhookEvent.id < UUID(cursor))
         except ValueError:
             raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor[:40]) from None
-    facts = list(session.scalars(query.order_by(WebhookFact.id.desc()).limit(limit + 1)))
-    return facts[:limit], str(facts[limit - 1].id) if len(facts) > limit else ""
+    events = list(session.scalars(query.order_by(WebhookEvent.id.desc()).limit(limit + 1)))
+    return events[:limit], str(events[limit - 1].id) if len(events) > limit else ""
 
 
 def remove(session: Session, row: Webhook) -> None:
-    """Delete a webhook and its facts."""
-    session.execute(delete(WebhookFact).where(WebhookFact.webhook_id == row.id))
+    """Delete a webhook and its events."""
+    session.execute(delete(WebhookEvent).where(WebhookEvent.webhook_id == row.id))
     session.delete(row)
 
 
 def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
-    """Make a webhook active, and queue delivered facts from the cursor on again. Returns the number of these facts.
+    """Make a webhook active, and queue delivered events from the cursor on again. Returns the number of these events.
 
     A member of staff who replays a webhook of staff that has ended with its maker becomes its maker.
 
-    cursor  id of a fact; "" for none
-    raises  NotFound   WEBHOOK_CURSOR_UNKNOWN  the fact is older than 7 days, or belongs to another webhook
+    cursor  id of an event; "" for none
+    raises  NotFound   WEBHOOK_CURSOR_UNKNOWN  the event is older than 7 days, or belongs to another webhook
             Refused    WEBHOOK_ENDED  it has ended with the client that made it
             Forbidden  WEBHOOK_SCOPE_MISSING
     """
@@ -144,11 +144,11 @@ def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
         row.client_id = caller.actor
     count = 0
     if cursor:
-        of_webhook = WebhookFact.webhook_id == row.id
+        of_webhook = WebhookEvent.webhook_id == row.id
         first: UUID = parse_id(cursor)
-        if session.scalar(select(WebhookFact.id).where(of_webhook, WebhookFact.id == first)) is None:
+        if session.scalar(select(WebhookEvent.id).where(of_webhook, WebhookEvent.id == first)) is None:
             raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor)
-        again = update(WebhookFact).where(of_webhook, WebhookFact.id >= first, WebhookFact.delivered_at.is_not(None))
+        again = update(WebhookEvent).where(of_webhook, WebhookEvent.id >= first, WebhookEvent.delivered_at.is_not(None))
         count = session.execute(again.values(delivered_at=None)).rowcount  # type: ignore[attr-defined]
     row.state, row.reason, row.failures, row.failing_since, row.next_at = ACTIVE, "", 0, None, clock.now()
     return count

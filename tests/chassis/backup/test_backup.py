@@ -1,4 +1,4 @@
-"""`rangkiang backup` on two services that publish facts to each other, in both editions."""
+"""`rangkiang backup` on two services that publish events to each other, in both editions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TestOneMoment:
                 thread.start()
             try:
                 eventually(lambda: len(installation.placed()) > 20)
-                # A first fact in the other direction too; on a busy machine it comes later.
+                # A first event in the other direction too; on a busy machine it comes later.
                 eventually(lambda: bool(ids(installation.stock.database, select(inbox.c.event_id))))
                 for number in range(rounds):
                     back_up(any_settings, tmp_path / f"backup{number}")

@@ -18,5 +18,5 @@ def receive(session: Session, name: str, *, context: Context) -> UUID:
     """Add an article to the stock. Returns its event's id. Emits ArticleReceived."""
     article = new_id()
     session.execute(insert(articles).values(id=article, name=name))
-    fact = ArticleReceived(article_id=str(article), name=name, version=1)
-    return emit(session, fact, aggregate_id=article, version=1, context=context)
+    event = ArticleReceived(article_id=str(article), name=name, version=1)
+    return emit(session, event, aggregate_id=article, version=1, context=context)

@@ -54,8 +54,8 @@ class Databases:
         with getattr(self, name).reading(TEST) as session:
             return list(session.execute(statement))
 
-    def facts(self, kind: Any, items: list[uuid.UUID]) -> int:
-        """Number of facts of a kind about items."""
+    def events(self, kind: Any, items: list[uuid.UUID]) -> int:
+        """Number of events of a kind about items."""
         of_items = outbox.c.aggregate_id.in_([str(item) for item in items])
         count = select(func.count()).where(of_items, outbox.c.type == kind.DESCRIPTOR.full_name)
         return int(self.rows("circulation", count)[0][0])
@@ -145,7 +145,7 @@ def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, data
         assert all("ITEM_ON_LOAN" in {refusal["reason"] for refusal in refusal_list} for refusal_list in refusals)
         loans = databases.rows("circulation", select(Loan.id, Loan.returned_at).where(Loan.copy_id == item))
         assert (len(loans), [loan.returned_at for loan in loans].count(None)) == (number, 1)
-        assert databases.facts(LoanOpened, [item]) == number
+        assert databases.events(LoanOpened, [item]) == number
         eventually(lambda: availability() == "out_until", seconds=SECONDS)
         # The answer of the loan was lost on its way: its key replays it, although the copy is out now.
         winner, (_, answer, key) = next((n, r) for n, r in zip(numbers, results, strict=True) if r[0] == 201)
@@ -257,7 +257,7 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
 
 
 def check_data(databases: Databases, desks: list[Desk], others: dict[str, str]) -> None:
-    """Assert that the answered acts, and no others, are in the loans, in the facts and in the catalogue's states."""
+    """Assert that the answered acts, and no others, are in the loans, in the events and in the catalogue's states."""
     lent = others | {loan: item for desk in desks for loan, item in desk.lent.items()}
     returned = {loan for desk in desks for loan in desk.returned}
     items = select(Copy.id, Copy.barcode, Copy.state, Copy.state_version).where(Copy.barcode.in_(set(lent.values())))
@@ -267,8 +267,8 @@ def check_data(databases: Databases, desks: list[Desk], others: dict[str, str]) 
     )
     assert {str(loan.id): copies[loan.copy_id].barcode for loan in loans} == lent
     assert {str(loan.id) for loan in loans if loan.returned_at is not None} == returned
-    assert databases.facts(LoanOpened, list(copies)) == len(lent)
-    assert databases.facts(LoanReturned, list(copies)) == len(returned)
+    assert databases.events(LoanOpened, list(copies)) == len(lent)
+    assert databases.events(LoanReturned, list(copies)) == len(returned)
     assert sum(copy.state_version for copy in copies.values()) == len(lent) + len(returned)
     states = select(ItemState.item_id, ItemState.state, ItemState.state_version).where(
         ItemState.item_id.in_(list(copies))

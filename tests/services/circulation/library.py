@@ -26,7 +26,7 @@ from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
-from rangkiang.members.v1.events_pb2 import BlockFact, MemberFact
+from rangkiang.members.v1.events_pb2 import BlockCopy, MemberCopy
 from services.circulation.borrowers import copy_members
 from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
@@ -57,7 +57,7 @@ class GrpcContext:
 
 
 class Library:
-    """Lends through the servicer. Items and members come by the facts of their owners."""
+    """Lends through the servicer. Items and members come by the events of their owners."""
 
     def __init__(self, database: Database, folder: Path, **settings: str) -> None:
         self.database = database
@@ -91,20 +91,20 @@ class Library:
 
     def member(self, **fields: Any) -> str:
         """Add a member of the general public. Returns the number of the card."""
-        fact = self.fact(**fields)
-        self.tell_members(fact)
-        return fact.numbers[0]
+        member = self.member_copy(**fields)
+        self.tell_members(member)
+        return member.numbers[0]
 
-    def fact(self, **fields: Any) -> MemberFact:
+    def member_copy(self, **fields: Any) -> MemberCopy:
         number = f"C{next(self.numbers):05}"
         fields = {"id": str(uuid.uuid4()), "version": 1, "numbers": [number], "category": "umum"} | fields
         fields.setdefault("institution_id", str(PKS))
-        blocks = [BlockFact(**block) for block in fields.pop("blocks", ())]
-        return MemberFact(**fields, blocks=blocks)
+        blocks = [BlockCopy(**block) for block in fields.pop("blocks", ())]
+        return MemberCopy(**fields, blocks=blocks)
 
-    def tell_members(self, *facts: MemberFact) -> None:
+    def tell_members(self, *members: MemberCopy) -> None:
         with self.database.transaction(TEST) as session:
-            copy_members(session, facts)
+            copy_members(session, members)
 
     def call(self, method: str, request: Any, *, key: str = "", **context: Any) -> Any:
         """Call a method of the servicer, under a new Idempotency-Key or under this one."""
@@ -163,8 +163,8 @@ def copies_with_loans(*institutions: UUID) -> Select[Any]:
     )
 
 
-def facts_after(*institutions: UUID) -> Select[Any]:
-    """Read the facts of institutions after the parameter `last`, the id of a fact, in their order."""
+def events_after(*institutions: UUID) -> Select[Any]:
+    """Read the events of institutions after the parameter `last`, the id of an event, in their order."""
     return (
         select(outbox.c.id, outbox.c.type, outbox.c.body)
         .where(

@@ -20,16 +20,16 @@ from services.circulation.loans import clock_jumps
 from services.circulation.service import SERVICE
 from services.circulation.tables import ReminderNight
 from tests.services.circulation.library import at, reasons
-from tests.services.circulation.test_reminders import facts, lend
+from tests.services.circulation.test_reminders import emitted, lend
 
 AHEAD = timedelta(days=400)
 
 
 def job(library, moment: str, *, ahead: timedelta = timedelta()) -> list[dict]:
-    """Run the job of reminders. Returns all facts until then."""
+    """Run the job of reminders. Returns all events until then."""
     with clock.frozen(datetime.fromisoformat(moment), ahead=ahead):
         remind(Resources(library.settings, library.database, SERVICE), threading.Event())
-    return facts(library)
+    return emitted(library)
 
 
 def accept(library, moment: str, *options: str) -> dict:
@@ -111,7 +111,7 @@ def test_after_a_jump_forward_reminders_wait_for_an_administrator(library, caplo
     assert "rangkiang clock accept" in advice
     assert accept(library, "2026-03-05T02:30:00+07:00")["reminders_waited"]
     assert doctor(library)[0]
-    assert [fact["kind"] for fact in job(library, "2026-03-06T02:10:00+07:00")] == ["LoanDueSoon"]
+    assert [event["kind"] for event in job(library, "2026-03-06T02:10:00+07:00")] == ["LoanDueSoon"]
 
 
 def test_after_a_jump_forward_reminders_go_on_when_ntp_keeps_the_clock(library, monkeypatch):
@@ -120,14 +120,14 @@ def test_after_a_jump_forward_reminders_go_on_when_ntp_keeps_the_clock(library, 
     ahead = timedelta(days=4)
     assert job(library, "2026-03-06T02:15:00+07:00", ahead=ahead) == []
     with kept_by_ntp(monkeypatch):
-        assert [fact["kind"] for fact in job(library, "2026-03-06T02:20:00+07:00", ahead=ahead)] == ["LoanDueSoon"]
+        assert [event["kind"] for event in job(library, "2026-03-06T02:20:00+07:00", ahead=ahead)] == ["LoanDueSoon"]
     assert doctor(library)[0]
 
 
 def test_hours_of_sleep_are_no_jump(library):
     lend(library)
     job(library, "2026-03-05T02:10:00+07:00")
-    assert [fact["kind"] for fact in job(library, "2026-03-06T07:00:00+07:00")] == ["LoanDueSoon"]
+    assert [event["kind"] for event in job(library, "2026-03-06T07:00:00+07:00")] == ["LoanDueSoon"]
 
 
 def test_a_restarted_process_still_waits(library, monkeypatch):
@@ -146,7 +146,7 @@ def test_reminders_of_a_night_in_the_future_do_not_stop_those_after_the_confirma
     assert accept(library, "2026-03-05T02:10:00+07:00")["nights"] == 3
     days = library.execute(select(ReminderNight.night, ReminderNight.done_on))
     assert {day.isoformat() for row in days for day in row} == {"2026-03-05"}
-    kinds = [fact["kind"] for fact in job(library, "2026-03-06T02:10:00+07:00")]
+    kinds = [event["kind"] for event in job(library, "2026-03-06T02:10:00+07:00")]
     assert kinds[-1] == "LoanDueSoon"
 
 

@@ -54,13 +54,13 @@ def test_a_closing_moves_the_loans_that_are_due_in_it_and_says_whom_it_concerns(
     assert {rows[loan.id].due_on.isoformat() for loan in loans} == {"2026-03-12"}
     assert rows[loans[0].id].due_at.isoformat() == "2026-03-12T16:59:59+00:00"
     assert rows[elsewhere.id].due_on.isoformat() == "2026-03-09"
-    facts = [
+    events = [
         json.loads(body)
         for kind, body in library.execute(select(outbox.c.type, outbox.c.body))
         if kind.endswith("LoanRenewed")
     ]
-    assert all(fact["moved"] for fact in facts)
-    assert {tuple(fact["loan"][name] for name in ("loan_id", "due_on", "state_version")) for fact in facts} == {
+    assert all(event["moved"] for event in events)
+    assert {tuple(event["loan"][name] for name in ("loan_id", "due_on", "state_version")) for event in events} == {
         (loan.id, "2026-03-12", "2") for loan in loans
     }
     audited = library.execute(select(acts.c.object, acts.c.facts).where(acts.c.act == "circulation.move_due_day"))

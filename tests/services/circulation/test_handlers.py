@@ -32,11 +32,11 @@ def monday():
         yield
 
 
-def deliver(library, handler, *facts):
-    """Deliver each fact twice."""
-    for fact in (*facts, *facts):
+def deliver(library, handler, *events):
+    """Deliver each event twice."""
+    for event in (*events, *events):
         with library.database.transaction(TEST) as session:
-            handler(session, fact, HANDLING)
+            handler(session, event, HANDLING)
 
 
 def items(*versions, **fields):
@@ -74,8 +74,8 @@ def test_the_branches_of_an_institution_change_with_its_version(library):
     branches = [BranchCopy(id=str(BRANCHES["pusat"]), code="utama", name=LocalText(id="Utama"), zone="Asia/Makassar")]
     changed = InstitutionCopy(id=str(PKS), version=2, code="PKS", kind="public", zone="Asia/Jakarta", branches=branches)
     older = InstitutionCopy(id=str(PKS), version=1, code="OLD", kind="public", zone="Asia/Jakarta")
-    facts = [InstitutionsChanged(institutions=[institution]) for institution in (changed, older)]
-    deliver(library, handlers.copy_institutions, *facts)
+    events = [InstitutionsChanged(institutions=[institution]) for institution in (changed, older)]
+    deliver(library, handlers.copy_institutions, *events)
     (branch,) = library.rows(Branch, Branch.id == BRANCHES["pusat"])
     assert (branch.code, branch.zone) == ("utama", "Asia/Makassar")
     reply = library.check_out(library.member(), library.item(), branch="utama")
@@ -83,13 +83,13 @@ def test_the_branches_of_an_institution_change_with_its_version(library):
 
 
 def test_members_keep_their_newest_numbers_and_a_merged_members_loans_move(library):
-    merged = library.fact()
-    kept = library.fact()
+    merged = library.member_copy()
+    kept = library.member_copy()
     deliver(library, handlers.copy_members, MembersChanged(members=[merged, kept]))
     number, item = merged.numbers[0], library.item()
     loan = library.check_out(number, item).loan
-    merge = library.fact(id=merged.id, version=2, numbers=[], merged_into=kept.id)
-    joined = library.fact(id=kept.id, version=2, numbers=[kept.numbers[0], number])
+    merge = library.member_copy(id=merged.id, version=2, numbers=[], merged_into=kept.id)
+    joined = library.member_copy(id=kept.id, version=2, numbers=[kept.numbers[0], number])
     deliver(library, handlers.copy_members, MembersChanged(members=[merge, joined]), MembersChanged(members=[merged]))
     assert [str(row.borrower_id) for row in library.rows(Loan)] == [kept.id]
     request = wire.GetBorrowerRequest(member=number)
@@ -99,19 +99,19 @@ def test_members_keep_their_newest_numbers_and_a_merged_members_loans_move(libra
 
 
 def test_an_erased_member_leaves_every_loan_and_no_late_fact_brings_it_back(library):
-    fact = library.fact()
-    late, unknown = library.fact(id=fact.id, version=7), str(uuid.uuid4())
-    deliver(library, handlers.copy_members, MembersChanged(members=[fact]))
+    member = library.member_copy()
+    late, unknown = library.member_copy(id=member.id, version=7), str(uuid.uuid4())
+    deliver(library, handlers.copy_members, MembersChanged(members=[member]))
     item = library.item()
-    library.check_out(fact.numbers[0], item)
-    erased = MemberErased(id=fact.id, version=8), MemberErased(id=unknown, version=3)
+    library.check_out(member.numbers[0], item)
+    erased = MemberErased(id=member.id, version=8), MemberErased(id=unknown, version=3)
     deliver(library, handlers.erase_member, *erased)
-    deliver(library, handlers.copy_members, MembersChanged(members=[late, library.fact(id=unknown, version=2)]))
+    deliver(library, handlers.copy_members, MembersChanged(members=[late, library.member_copy(id=unknown, version=2)]))
     assert [row.borrower_id for row in library.rows(Loan)] == [None]
     assert {row.is_erased for row in library.rows(Borrower)} == {True}
     with library.database.reading(TEST) as session:
         assert {(str(erasure.id), erasure.version) for erasure in borrowers.erasures(session)} == {
-            (fact.id, 8),
+            (member.id, 8),
             (unknown, 3),
         }
     assert not library.rows(BorrowerNumber)
@@ -125,7 +125,7 @@ def test_the_snapshot_has_what_is_not_in_and_the_policies(library):
     loan = library.check_out(library.member(), out).loan
     library.check_in(travelling, branch="papua")
     reply = library.call("Snapshot", SnapshotRequest(), institution="*")
-    assert {(fact.loan_id, fact.state) for fact in reply.loans} == {(loan.id, "on_loan"), ("", "transit")}
+    assert {(copy.loan_id, copy.state) for copy in reply.loans} == {(loan.id, "on_loan"), ("", "transit")}
     assert len(reply.policies) == 2
     assert not reply.cursor
 
@@ -154,8 +154,8 @@ def test_borrowers_leave_loans_fourteen_days_after_the_return_unless_they_keep_a
 
 @pytest.mark.parametrize("library", ["sqlite"], indirect=True)
 def test_the_files_keep_no_card_number_of_an_erased_member(library):
-    fact = library.fact(numbers=["QZ-77310-QZ"], group="XII Qzanadra")
-    deliver(library, handlers.copy_members, MembersChanged(members=[fact]))
+    member = library.member_copy(numbers=["QZ-77310-QZ"], group="XII Qzanadra")
+    deliver(library, handlers.copy_members, MembersChanged(members=[member]))
     assert b"Qzanadra" in stored_bytes(library.database)
-    deliver(library, handlers.erase_member, MemberErased(id=fact.id, version=8))
+    deliver(library, handlers.erase_member, MemberErased(id=member.id, version=8))
     assert not re.search(b"QZ-77310-QZ|Qzanadra", stored_bytes(library.database))

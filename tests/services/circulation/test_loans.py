@@ -32,9 +32,9 @@ def test_a_loan_is_due_at_the_end_of_a_day_and_leaves_fact_audit_and_count_witho
     reply = library.check_out(member, item)
     assert (reply.loan.due_on, reply.loan.card, reply.loan.item.barcode) == ("2026-03-09", member, item)
     assert reply.loan.due_at.ToDatetime(tzinfo=UTC) == datetime(2026, 3, 9, 16, 59, 59, tzinfo=UTC)
-    (fact,) = library.execute(select(outbox.c.type, outbox.c.body))
-    loan = json.loads(fact.body)["loan"]
-    assert fact.type == "rangkiang.circulation.v1.LoanOpened"
+    (event,) = library.execute(select(outbox.c.type, outbox.c.body))
+    loan = json.loads(event.body)["loan"]
+    assert event.type == "rangkiang.circulation.v1.LoanOpened"
     assert (loan["member_id"], loan["state"], loan["state_version"]) == (reply.loan.member_id, "on_loan", "1")
     (act,) = library.execute(select(acts))
     assert (act.act, act.object) == ("circulation.check_out", reply.loan.id)

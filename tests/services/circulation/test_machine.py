@@ -1,6 +1,6 @@
 """Any order of acts in two institutions and three branches, with time travel: each does what a small model expects.
 
-Some acts were written on paper; members are blocked, expire and are merged. Each act leaves the fact that the model
+Some acts were written on paper; members are blocked, expire and are merged. Each act leaves the event that the model
 expects, and no other.
 """
 
@@ -28,7 +28,7 @@ from services.circulation.institutions import copy_institutions
 from services.circulation.tables import Branch as BranchRow
 from services.circulation.tables import DailyCount
 from tests.services.circulation import model
-from tests.services.circulation.library import TEST, Library, copies_with_loans, facts_after, reasons
+from tests.services.circulation.library import TEST, Library, copies_with_loans, events_after, reasons
 from tests.services.circulation.model import DAY, Branch, Item, Member, Merge, refusals, renewal_refusals
 from tests.services.circulation.model import Loan as LoanModel
 
@@ -55,14 +55,14 @@ class Lending(RuleBasedStateMachine):
         self.people: dict[str, Member] = {}
         self.cards: dict[str, str] = {}  # number as scanned -> member
         self.merges: list[Merge] = []
-        self.facts: dict[str, Any] = {}
+        self.objects: dict[str, Any] = {}
         self.versions: Counter[str] = Counter()
         self.counts: Counter[tuple[str, date, str]] = Counter()
-        self.expected: list[dict[str, Any]] = []  # facts of the last act
-        self.last_fact = uuid.UUID(int=0)
+        self.expected: list[dict[str, Any]] = []  # events of the last act
+        self.last_event = uuid.UUID(int=0)
         # Built once, because each step reads them.
         self.copies_with_loans = copies_with_loans(self.ids["city"], self.ids["campus"])
-        self.facts_after = facts_after(self.ids["city"], self.ids["campus"])
+        self.events_after = events_after(self.ids["city"], self.ids["campus"])
         with clock.frozen(self.now), self.library.database.transaction(TEST) as session:
             kinds = {"city": "public", "campus": "academic"}
             copy_institutions(session, [model.institution_copy(self.ids, self.model, *kind) for kind in kinds.items()])
@@ -85,15 +85,16 @@ class Lending(RuleBasedStateMachine):
         return self.now + timedelta(minutes=2) - timedelta(hours=paper or 0)
 
     def expect(self, kind: str, barcode: str, *, branch: str, loan: LoanModel | None = None) -> None:
-        """Expect the fact of an act on a copy, whose state after it is in the model already."""
+        """Expect the event of an act on a copy, whose state after it is in the model already."""
         copy = self.copies[barcode]
         copy.version += 1
-        fact = {"type": kind, "item_id": self.facts[barcode]["id"], "state": copy.state, "state_version": copy.version}
-        fact |= {"branch_id": str(self.ids[branch]), "loan_id": "", "member_id": "", "due_on": ""}
+        event = {"type": kind, "item_id": self.objects[barcode]["id"], "state": copy.state}
+        event["state_version"] = copy.version
+        event |= {"branch_id": str(self.ids[branch]), "loan_id": "", "member_id": "", "due_on": ""}
         if loan is not None:
-            member = self.facts[loan.member]["id"]
-            fact |= {"loan_id": loan.id, "member_id": member, "due_on": loan.due.isoformat()}
-        self.expected.append(fact)
+            member = self.objects[loan.member]["id"]
+            event |= {"loan_id": loan.id, "member_id": member, "due_on": loan.due.isoformat()}
+        self.expected.append(event)
 
     def loans_of(self, member: str) -> list[LoanModel]:
         return [item.loan for item in self.copies.values() if item.loan is not None and item.loan.member == member]
@@ -112,14 +113,14 @@ class Lending(RuleBasedStateMachine):
     def add_item(self, home: str, collection: str = "circulation") -> None:
         barcode = f"I{next(_numbers)}"
         self.copies[barcode] = Item(home, collection)
-        self.facts[barcode] = {"id": str(uuid.uuid4()), "barcode": barcode, "collection": collection}
+        self.objects[barcode] = {"id": str(uuid.uuid4()), "barcode": barcode, "collection": collection}
         self.tell_item(barcode)
 
     def add_member(self, institution: str) -> None:
         number = f"M{next(_numbers)}"
         self.people[number] = Member(institution)
         self.cards[number] = number
-        self.facts[number] = {"id": str(uuid.uuid4())}
+        self.objects[number] = {"id": str(uuid.uuid4())}
         self.tell_member(number)
 
     def place(self, institution: str, pick: int) -> str:
@@ -141,24 +142,24 @@ class Lending(RuleBasedStateMachine):
         self.versions[barcode] += 1
         item, home = self.copies[barcode], self.model[self.copies[barcode].home]
         given = {"version": self.versions[barcode], "status": item.status, "branch_id": str(self.ids[item.home])}
-        self.library.tell_items({**self.facts[barcode], **given, "institution_id": str(self.ids[home.institution])})
+        self.library.tell_items({**self.objects[barcode], **given, "institution_id": str(self.ids[home.institution])})
 
     def tell_member(self, number: str) -> None:
         """Tell of a member, twice: after the second time nothing is different."""
         self.versions[number] += 1
         member = self.people[number]
-        fact = self.library.fact(
-            id=self.facts[number]["id"],
+        member = self.library.member_copy(
+            id=self.objects[number]["id"],
             institution_id=str(self.ids[member.institution]),
             version=self.versions[number],
             category="umum" if member.institution == "city" else "mahasiswa",
             numbers=sorted(card for card, owner in self.cards.items() if owner == number),
             expires_on=member.expires.isoformat() if member.expires else "",
             blocks=[{"reason": "unpaid", "ends_on": last.isoformat() if last else ""} for last in member.blocks],
-            merged_into=next((self.facts[merge.kept]["id"] for merge in self.merges if merge.merged == number), ""),
+            merged_into=next((self.objects[merge.kept]["id"] for merge in self.merges if merge.merged == number), ""),
         )
-        self.library.tell_members(fact)
-        self.library.tell_members(fact)
+        self.library.tell_members(member)
+        self.library.tell_members(member)
 
     @rule(
         act=st.sampled_from(
@@ -319,7 +320,7 @@ class Lending(RuleBasedStateMachine):
             is_suspended = person.end_suspensions(self.model[branch].day(self.moment(None)))
             refused = reasons(lambda: self.call(self.library.end_suspension, card, branch=branch))
             assert refused == (set() if is_suspended else {"NO_SUSPENSION"})
-            ended = {"type": "SuspensionEnded", "state_version": 0, "member_id": self.facts[self.cards[card]]["id"]}
+            ended = {"type": "SuspensionEnded", "state_version": 0, "member_id": self.objects[self.cards[card]]["id"]}
             self.expected += [dict.fromkeys(NAMES, "") | ended] * is_suspended
 
     def renew(self, institution: str, pick: int) -> None:
@@ -349,12 +350,12 @@ class Lending(RuleBasedStateMachine):
             return
         with self.library.database.reading(TEST) as session:
             copies = session.execute(self.copies_with_loans).all()
-            facts = session.execute(self.facts_after, {"last": self.last_fact}).all()
+            events = session.execute(self.events_after, {"last": self.last_event}).all()
         self.compare_copies(copies)
-        self.compare_facts(facts)
+        self.compare_events(events)
 
     def compare_copies(self, rows: Sequence[Any]) -> None:
-        numbers = {fact["id"]: number for number, fact in self.facts.items()}
+        numbers = {item["id"]: number for number, item in self.objects.items()}
         assert len(rows) == len(self.copies), "an item has one open loan at most"
         stored = {
             row.barcode: (row.state, row.state_version, row.due_on, numbers.get(str(row.borrower_id))) for row in rows
@@ -366,19 +367,19 @@ class Lending(RuleBasedStateMachine):
             for barcode, item in self.copies.items()
         }  # fmt: skip
 
-    def compare_facts(self, rows: Sequence[Any]) -> None:
-        """An act leaves the facts that the model expects, and nothing else leaves any."""
-        facts = []
+    def compare_events(self, rows: Sequence[Any]) -> None:
+        """An act leaves the events that the model expects, and nothing else leaves any."""
+        events = []
         for row in rows:
-            self.last_fact = row.id
+            self.last_event = row.id
             loan = (body := json.loads(row.body)).get("loan", body)
             kind, version = row.type.rpartition(".")[2], int(loan.get("state_version", 0))
-            facts.append({"type": kind, "state_version": version, **{name: loan.get(name, "") for name in NAMES}})
-        assert facts == self.expected
+            events.append({"type": kind, "state_version": version, **{name: loan.get(name, "") for name in NAMES}})
+        assert events == self.expected
         self.expected = []
 
     def teardown(self) -> None:
-        """Each act has left one daily fact of its day and branch."""
+        """Each act has left one daily count of its day and branch."""
         institutions = [self.ids["city"], self.ids["campus"]]
         columns = (DailyCount.kind, DailyCount.date, DailyCount.branch)
         counts = select(*columns, func.count()).where(DailyCount.institution_id.in_(institutions)).group_by(*columns)

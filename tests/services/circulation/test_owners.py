@@ -47,15 +47,15 @@ class Catalog(CatalogServicer):
 class Members(MembersServicer):
     """Knows one member, and does not answer when it is away."""
 
-    fact: Any
+    member: Any
     is_away = False
 
     def GetMemberFact(self, request: Any, _context: Any) -> GetMemberFactReply:
         if self.is_away:
             raise Unavailable("SERVICE_UNAVAILABLE", service="members", code="UNAVAILABLE")
-        if request.member not in self.fact.numbers:
+        if request.member not in self.member.numbers:
             raise NotFound("BORROWER_UNKNOWN", given=request.member)
-        return GetMemberFactReply(member=self.fact)
+        return GetMemberFactReply(member=self.member)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def owners(library: Library) -> Iterator[SimpleNamespace]:
         )
     )
     catalog: Any = type("Known", (Catalog,), {"questions": []})()
-    members: Any = type("Known", (Members,), {"fact": library.fact()})()
+    members: Any = type("Known", (Members,), {"member": library.member_copy()})()
     inproc.register("catalog", catalog, add_CatalogServicer_to_server, verifier=verifier)
     inproc.register("members", members, add_MembersServicer_to_server, verifier=verifier)
     with at("2026-03-02T09:00:00+07:00"):
@@ -81,7 +81,7 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_item_and_member_are_asked_of_their_owners_once(library: Library, owners: SimpleNamespace) -> None:
-    member = owners.members.fact.numbers[0]
+    member = owners.members.member.numbers[0]
     assert library.check_out(member, "B-NEW").loan.item.title == "Baru"
     library.check_in("B-NEW")
     assert owners.catalog.questions == ["B-NEW"]
@@ -92,6 +92,6 @@ def test_an_item_or_member_stays_unknown_when_its_owner_does_not_know_it_or_does
 ) -> None:
     assert reasons(lambda: library.check_out("C-NEW", "B-OLD")) == {"COPY_UNKNOWN", "BORROWER_UNKNOWN"}
     owners.members.is_away = True
-    member = owners.members.fact.numbers[0]
+    member = owners.members.member.numbers[0]
     assert reasons(lambda: library.check_out(member, "B-NEW")) == {"BORROWER_UNKNOWN"}
     assert library.check_out(library.member(), "B-NEW").loan.id, "lending goes on"

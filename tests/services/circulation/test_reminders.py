@@ -1,4 +1,4 @@
-"""Each night a loan that is due soon or overdue has its fact: once, in its branch's zone, and never a stale one."""
+"""Each night a loan that is due soon or overdue has its event: once, in its branch's zone, and never a stale one."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ LENT = "2026-03-02T09:00:00+07:00"
 
 
 def night(library, moment: str, steps=STEPS) -> list[dict]:
-    """Run the job at a moment. Returns its facts, each with its kind."""
+    """Run the job at a moment. Returns its events, each with its kind."""
     with at(moment):
         earlier_ids = {row.id for row in library.execute(select(outbox.c.id))}
         reminders.remind(library.database, steps, threading.Event())
-    return [fact for fact in facts(library) if fact["event"] not in earlier_ids]
+    return [event for event in emitted(library) if event["event"] not in earlier_ids]
 
 
-def facts(library) -> list[dict]:
+def emitted(library) -> list[dict]:
     rows = library.execute(select(outbox.c.id, outbox.c.type, outbox.c.body).order_by(outbox.c.id))
     return [
         json.loads(row.body) | {"kind": row.type.rpartition(".")[2], "event": row.id}
@@ -74,15 +74,15 @@ def test_a_loan_has_a_fact_on_each_step_and_on_no_other_night(library):
 def test_a_fact_has_ids_dates_and_the_title_and_names_nobody(library):
     loan = lend(library)
     night(library, "2026-03-05T02:10:00+07:00")
-    (fact,) = night(library, "2026-03-06T02:10:00+07:00")
-    assert fact["loan"].keys() == {
+    (event,) = night(library, "2026-03-06T02:10:00+07:00")
+    assert event["loan"].keys() == {
         "loan_id", "institution_id", "item_id", "state_version", "state", "member_id", "due_at", "due_on", "branch_id",
         "title",
     }  # fmt: skip
-    assert fact["loan"]["title"] == loan.item.title
-    assert fact["loan"]["due_on"] == "2026-03-09"
-    assert (fact["on"], fact["zone"]) == ("2026-03-06", "Asia/Jakarta")
-    assert loan.card not in str(fact)
+    assert event["loan"]["title"] == loan.item.title
+    assert event["loan"]["due_on"] == "2026-03-09"
+    assert (event["on"], event["zone"]) == ("2026-03-06", "Asia/Jakarta")
+    assert loan.card not in str(event)
 
 
 def test_it_is_two_o_clock_in_papua_two_hours_before_java(library):
@@ -120,8 +120,8 @@ def test_a_clock_that_went_back_repeats_nothing(library):
 def test_a_library_that_begins_has_the_steps_of_its_first_night_alone(library):
     lend(library)
     lend(library, moment="2026-03-03T09:00:00+07:00")
-    (fact,) = night(library, "2026-03-17T02:10:00+07:00")
-    assert (fact["step"], fact["loan"]["due_on"]) == (7, "2026-03-10")
+    (event,) = night(library, "2026-03-17T02:10:00+07:00")
+    assert (event["step"], event["loan"]["due_on"]) == (7, "2026-03-10")
 
 
 def test_an_imported_loan_has_no_step_from_before_its_import(library, tmp_path):
@@ -161,9 +161,9 @@ def test_open_days_are_counted_beside_the_days(library):
     with at("2026-03-10T09:00:00+07:00"):
         close(library, "2026-03-12", "2026-03-13")
     night(library, "2026-03-10T02:10:00+07:00")
-    (fact,) = night(library, "2026-03-16T02:10:00+07:00")
-    assert (fact["step"], fact["days"], fact["open_days"]) == (7, 7, 5)
-    assert fact["loan"]["loan_id"] == loan.id
+    (event,) = night(library, "2026-03-16T02:10:00+07:00")
+    assert (event["step"], event["days"], event["open_days"]) == (7, 7, 5)
+    assert event["loan"]["loan_id"] == loan.id
 
 
 def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
@@ -174,10 +174,10 @@ def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
     for where, count in (("inside", 3), ("after", 6)):
         words = [url, "2026-03-06T02:10:00+07:00", where]
         assert ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60) == -9
-        assert len(facts(library)) == count
+        assert len(emitted(library)) == count
     monkeypatch.setattr(reminders, "_TURN", 3)
     night(library, "2026-03-06T02:20:00+07:00")
-    assert sorted(event["loan"]["loan_id"] for event in facts(library)) == sorted(loans)
+    assert sorted(event["loan"]["loan_id"] for event in emitted(library)) == sorted(loans)
 
 
 def test_nights_that_were_not_finished_count_for_the_loans_that_they_did(library, monkeypatch):
@@ -199,7 +199,7 @@ def test_nights_that_were_not_finished_count_for_the_loans_that_they_did(library
         assert [day.isoformat() for _, day in begun.parts] == ["2026-03-06"]
         assert reminders._continue(library.database, begun, STEPS) == 0
         reminders.remind(library.database, STEPS, stop)
-    assert sorted((event["loan"]["due_on"], event["days"]) for event in facts(library)) == [
+    assert sorted((event["loan"]["due_on"], event["days"]) for event in emitted(library)) == [
         ("2026-03-09", 3), ("2026-03-10", 3)
     ]  # fmt: skip
     (row,) = library.rows(
@@ -222,7 +222,7 @@ def test_two_replicas_emit_each_step_once(library, monkeypatch):
     # The clock is that of the process: it stands still until the last replica has ended.
     with at("2026-03-06T02:10:00+07:00"), ThreadPoolExecutor(3) as pool:
         list(pool.map(replica, range(3)))
-    assert sorted(event["loan"]["loan_id"] for event in facts(library)) == sorted(loans)
+    assert sorted(event["loan"]["loan_id"] for event in emitted(library)) == sorted(loans)
 
 
 def test_the_job_reads_its_steps_from_the_settings(library):
@@ -232,7 +232,7 @@ def test_the_job_reads_its_steps_from_the_settings(library):
     for day in ("10", "11"):
         with at(f"2026-03-{day}T02:10:00+07:00"):
             remind(resources, threading.Event())
-    assert [event["step"] for event in facts(library)] == [2]
+    assert [event["step"] for event in emitted(library)] == [2]
 
 
 def test_a_late_return_emits_the_suspension_that_it_begins_once(library):
@@ -243,9 +243,9 @@ def test_a_late_return_emits_the_suspension_that_it_begins_once(library):
     with at("2026-03-13T09:00:00+07:00"):
         reply = library.check_in(items[0])
         library.check_in(items[1])
-    (fact,) = facts(library)
-    assert fact["kind"] == "SuspensionStarted"
-    assert fact["loan"]["loan_id"] == loans[0].id
-    assert (fact["begins_on"], fact["ends_on"], fact["days"]) == (
+    (event,) = emitted(library)
+    assert event["kind"] == "SuspensionStarted"
+    assert event["loan"]["loan_id"] == loans[0].id
+    assert (event["begins_on"], event["ends_on"], event["days"]) == (
         reply.suspension.begins_on, reply.suspension.ends_on, reply.suspension.days
     )  # fmt: skip

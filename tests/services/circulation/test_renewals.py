@@ -43,7 +43,7 @@ def own(library, method: str, request: Any, member_id: str) -> Any:
     return library.call(method, request, actor=member_id, scopes=MEMBER_SCOPES)
 
 
-def test_a_renewal_counts_from_the_due_day_once_and_leaves_fact_audit_and_count(library):
+def test_a_renewal_counts_from_the_due_day_once_and_leaves_event_audit_and_count(library):
     loan = library.check_out(library.member(), library.item()).loan
     with at("2026-03-05T09:00:00+07:00"):
         renewed = library.renew(loan.id).loan
@@ -51,18 +51,18 @@ def test_a_renewal_counts_from_the_due_day_once_and_leaves_fact_audit_and_count(
         assert reasons(lambda: library.renew(loan.id)) == {"RENEWALS_USED_UP"}
         waived = library.renew(loan.id, override=["RENEWALS_USED_UP"], reason="Thesis").loan
         assert waived.due_on == "2026-03-23"
-    facts = [json.loads(row.body)["loan"] for row in library.execute(select(outbox.c.body).order_by(outbox.c.id))]
-    assert [(fact["due_on"], fact["state_version"]) for fact in facts] == [
+    loans = [json.loads(row.body)["loan"] for row in library.execute(select(outbox.c.body).order_by(outbox.c.id))]
+    assert [(loan["due_on"], loan["state_version"]) for loan in loans] == [
         ("2026-03-09", "1"), ("2026-03-16", "2"), ("2026-03-23", "3"),
     ]  # fmt: skip
     assert [row.kind for row in library.rows(DailyCount)].count("renewal") == 2
 
 
 def test_an_overdue_loan_and_one_of_a_blocked_member_are_not_renewed(library):
-    fact = library.fact()
-    library.tell_members(fact)
-    loan = library.check_out(fact.numbers[0], library.item()).loan
-    library.tell_members(library.fact(id=fact.id, version=2, blocks=[{"reason": "lost_card", "ends_on": ""}]))
+    member = library.member_copy()
+    library.tell_members(member)
+    loan = library.check_out(member.numbers[0], library.item()).loan
+    library.tell_members(library.member_copy(id=member.id, version=2, blocks=[{"reason": "lost_card", "ends_on": ""}]))
     with at("2026-03-10T09:00:00+07:00"):
         assert reasons(lambda: library.renew(loan.id)) == {"MEMBER_BLOCKED", "RENEWAL_OVERDUE"}
 
@@ -136,21 +136,21 @@ def test_each_list_and_each_borrower_that_staff_read_is_in_the_audit(library):
 
 
 def test_members_see_and_renew_their_own_loans_and_the_audit_does_not_name_them(library):
-    fact = library.fact()
-    library.tell_members(fact)
-    loan = library.check_out(fact.numbers[0], library.item()).loan
+    member = library.member_copy()
+    library.tell_members(member)
+    loan = library.check_out(member.numbers[0], library.item()).loan
     foreign = library.check_out(library.member(), library.item()).loan
-    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
+    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), member.id)
     assert [listed_loan.id for listed_loan in listed.loans] == [loan.id]
     assert [list(renewal_refusal.refusals) for renewal_refusal in listed.renewal_refusals] == [[]]
     with pytest.raises(NotFound, match="LOAN_UNKNOWN"):
-        own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=foreign.id), fact.id)
-    assert own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=loan.id), fact.id).loan.renewals == 1
-    reply = own(library, "RenewOwnLoans", wire.RenewOwnLoansRequest(), fact.id)
+        own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=foreign.id), member.id)
+    assert own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=loan.id), member.id).loan.renewals == 1
+    reply = own(library, "RenewOwnLoans", wire.RenewOwnLoansRequest(), member.id)
     assert [refusal.reason for refusal in reply.renewals[0].refusals] == ["RENEWALS_USED_UP"]
-    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
+    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), member.id)
     assert [reason.reason for reason in listed.renewal_refusals[0].refusals] == ["RENEWALS_USED_UP"]
-    assert fact.id not in str(library.execute(select(acts)))
+    assert member.id not in str(library.execute(select(acts)))
     assert library.execute(select(outbox.c.actor).where(outbox.c.actor == "member"))
     assert {row.channel for row in library.rows(DailyCount, DailyCount.kind == "renewal")} == {"self"}
 

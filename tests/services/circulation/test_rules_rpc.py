@@ -120,10 +120,10 @@ def test_saved_rules_are_in_force_for_their_institution_alone(desk, other_desk, 
     assert other_desk.GetPolicies(wire.GetPoliciesRequest()).policies.version == 0
     with database.reading(TEST) as session:
         assert current_policies(session, PKS).rows[0].last_due_on == date(2026, 12, 18)
-        fact = session.execute(select(outbox.c.type, outbox.c.body)).one()
+        event = session.execute(select(outbox.c.type, outbox.c.body)).one()
         audited = session.execute(select(acts.c.act, acts.c.object, acts.c.facts)).one()
-    assert fact.type == "rangkiang.circulation.v1.PoliciesChanged"
-    changed = Parse(fact.body, PoliciesChanged())
+    assert event.type == "rangkiang.circulation.v1.PoliciesChanged"
+    changed = Parse(event.body, PoliciesChanged())
     here = {(pair.collection, pair.branch_id): pair.is_read_here_only for pair in changed.read_here_only}
     assert here == {
         ("", ""): False, ("", str(PUSAT)): True, ("closed_stacks", ""): True, ("closed_stacks", str(PUSAT)): True,
@@ -243,7 +243,7 @@ def test_branches_are_those_of_the_institution(desk):
     ]
 
 
-def fact(institution_id: UUID, day: str, kind: str, **values: str) -> dict[str, Any]:
+def daily_count(institution_id: UUID, day: str, kind: str, **values: str) -> dict[str, Any]:
     columns = ("branch", "collection", "ddc_class", "language", "audience", "category", "age_band", "sex", "region")
     given = dict.fromkeys((*columns, "channel"), "") | values
     own = {"id": uuid.uuid4(), "institution_id": institution_id, "date": date.fromisoformat(day), "kind": kind}
@@ -251,13 +251,13 @@ def fact(institution_id: UUID, day: str, kind: str, **values: str) -> dict[str, 
 
 
 def test_a_report_sums_the_facts_of_its_days(desk, other_desk, database):
-    facts = [
-        fact(PKS, "2026-05-31", "loan", branch="pusat", ddc_class="813"),
-        fact(PKS, "2026-06-01", "loan", branch="pusat", ddc_class="899.221"),
-        fact(PKS, "2026-06-01", "renewal", branch="pusat", ddc_class="2X4.1"),
-        fact(PKS, "2026-06-30", "return", branch="papua"),
-        fact(PKS, "2026-07-01", "loan", branch="papua"),
-        fact(UNAND, "2026-06-01", "loan", branch="limau"),
+    counts = [
+        daily_count(PKS, "2026-05-31", "loan", branch="pusat", ddc_class="813"),
+        daily_count(PKS, "2026-06-01", "loan", branch="pusat", ddc_class="899.221"),
+        daily_count(PKS, "2026-06-01", "renewal", branch="pusat", ddc_class="2X4.1"),
+        daily_count(PKS, "2026-06-30", "return", branch="papua"),
+        daily_count(PKS, "2026-07-01", "loan", branch="papua"),
+        daily_count(UNAND, "2026-06-01", "loan", branch="limau"),
     ]
     refusals = {
         "institution_id": PKS,
@@ -267,7 +267,7 @@ def test_a_report_sums_the_facts_of_its_days(desk, other_desk, database):
         "count": 3,
     }
     with database.transaction(TEST) as session:
-        session.execute(insert(DailyCount), facts)
+        session.execute(insert(DailyCount), counts)
         session.execute(insert(RefusalCount), [refusals])
 
     def report(

@@ -45,8 +45,8 @@ class Members(MembersServicer):
     erased_id = ""
 
     def Snapshot(self, _request: members.SnapshotRequest, _context: grpc.ServicerContext) -> members.SnapshotReply:
-        fact = members.MemberFact(id=str(uuid.uuid4()), institution_id=str(PKS), version=1, numbers=["S1"])
-        return members.SnapshotReply(members=[fact], erased_ids=[self.erased_id, str(uuid.uuid4())])
+        member = members.MemberCopy(id=str(uuid.uuid4()), institution_id=str(PKS), version=1, numbers=["S1"])
+        return members.SnapshotReply(members=[member], erased_ids=[self.erased_id, str(uuid.uuid4())])
 
 
 @pytest.fixture

@@ -63,13 +63,13 @@ def test_the_end_of_a_suspension_is_in_the_audit_without_the_member(library):
 
 
 def test_the_end_of_suspensions_is_one_fact_with_the_member(library):
-    fact = library.fact()
-    library.tell_members(fact)
-    suspend(library, (fact.numbers[0], "2026-03-12"), (fact.numbers[0], "2026-03-13"))
+    member = library.member_copy()
+    library.tell_members(member)
+    suspend(library, (member.numbers[0], "2026-03-12"), (member.numbers[0], "2026-03-13"))
     with at("2026-03-13T10:00:00+07:00"):
-        library.end_suspension(fact.numbers[0])
+        library.end_suspension(member.numbers[0])
     (row,) = library.execute(select(outbox).where(outbox.c.type.like("%SuspensionEnded")))
-    assert json.loads(row.body) == {"member_id": fact.id}
+    assert json.loads(row.body) == {"member_id": member.id}
 
 
 def test_a_repeated_key_ends_a_suspension_once_and_a_reason_is_needed(library):

@@ -39,7 +39,7 @@ def contacts(sender: Any, *ids: str) -> list[Any]:
     return list(sender.Contacts(wire.ContactsRequest(ids=ids)).members)
 
 
-def facts(office: Office, kind: str) -> list[dict[str, Any]]:
+def events(office: Office, kind: str) -> list[dict[str, Any]]:
     query = select(outbox.c.body).where(outbox.c.type == f"rangkiang.members.v1.{kind}").order_by(outbox.c.id)
     with office.database.reading(TEST) as session:
         return [json.loads(body) for body in session.scalars(query)]
@@ -207,8 +207,8 @@ def test_a_telephone_number_finds_its_one_member(office: Office, sender: Any) ->
 
 def test_a_registration_is_a_fact_without_a_name(office: Office) -> None:
     new = Desk(office).register("Siti Rahma", phone="081266001122")
-    (fact,) = facts(office, "MemberRegistered")
-    assert fact == {"id": new.id, "version": "1", "institution_id": str(PKS), "expires_on": new.expires_on}
+    (emitted,) = events(office, "MemberRegistered")
+    assert emitted == {"id": new.id, "version": "1", "institution_id": str(PKS), "expires_on": new.expires_on}
 
 
 def test_a_slip_that_is_sent_has_no_code_before_its_sender_asks(office: Office, sender: Any) -> None:
@@ -217,10 +217,10 @@ def test_a_slip_that_is_sent_has_no_code_before_its_sender_asks(office: Office, 
     reply = desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=new.id, send=True), key="one")
     assert (reply.code, reply.is_sent) == ("", True)
     assert desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=new.id, send=True), key="one").is_sent
-    (fact,) = facts(office, "SlipIssued")
-    assert fact.keys() == {"member_id", "institution_id", "slip_id", "expires_at"}
+    (emitted,) = events(office, "SlipIssued")
+    assert emitted.keys() == {"member_id", "institution_id", "slip_id", "expires_at"}
     assert reasons(lambda: use(office, new.number, "")) == ["SLIP_REFUSED"]
-    request = wire.MakeSlipCodeRequest(member_id=new.id, slip_id=fact["slip_id"])
+    request = wire.MakeSlipCodeRequest(member_id=new.id, slip_id=emitted["slip_id"])
     first, second = sender.MakeSlipCode(request), sender.MakeSlipCode(request)
     assert (second.number, len(second.code)) == (new.number, 8)
     with office.database.reading(TEST) as session:
@@ -238,7 +238,7 @@ def test_a_slip_that_was_replaced_or_has_expired_has_no_code(office: Office, sen
     requests = []
     for _ in range(2):
         desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=new.id, send=True))
-        slip_id = facts(office, "SlipIssued")[-1]["slip_id"]
+        slip_id = events(office, "SlipIssued")[-1]["slip_id"]
         requests.append(wire.MakeSlipCodeRequest(member_id=new.id, slip_id=slip_id))
     assert reasons(lambda: sender.MakeSlipCode(requests[0])) == ["SLIP_ENDED"]
     with clock.frozen(clock.now() + timedelta(hours=25)):
@@ -273,10 +273,11 @@ def test_a_membership_that_ends_has_a_fact_30_and_7_days_before(office: Office) 
         )
     found: dict[int, list[tuple[str, int]]] = {}
     for day in (0, 2, 3, 4, 25, 26, 27, 34):
-        before = len(facts(office, "MembershipExpiring"))
+        before = len(events(office, "MembershipExpiring"))
         with clock.frozen(start + timedelta(days=day)):
             jobs.emit_expiring(resources, threading.Event())
-        found[day] = [(fact["member_id"], fact["days"]) for fact in facts(office, "MembershipExpiring")[before:]]
+        expiring = events(office, "MembershipExpiring")[before:]
+        found[day] = [(emitted["member_id"], emitted["days"]) for emitted in expiring]
     assert {day: rows for day, rows in found.items() if rows} == {0: [(late, 7)], 3: [(early, 30)], 26: [(early, 7)]}
     with office.database.reading(TEST) as session:
         assert len(session.scalars(select(ExpiryStep)).all()) == 2, "steps of ends that are over are deleted"
@@ -292,10 +293,10 @@ def test_after_nights_off_a_membership_has_its_newest_step_and_a_new_end_has_its
     ends(office, member, 29)
     jobs.emit_expiring(resources, threading.Event())
     jobs.emit_expiring(resources, threading.Event())
-    assert [fact["days"] for fact in facts(office, "MembershipExpiring")] == [7, 30]
+    assert [emitted["days"] for emitted in events(office, "MembershipExpiring")] == [7, 30]
     with clock.frozen(start - timedelta(days=3)):
         jobs.emit_expiring(resources, threading.Event())
-    assert len(facts(office, "MembershipExpiring")) == 2
+    assert len(events(office, "MembershipExpiring")) == 2
 
 
 def test_many_processes_emit_each_end_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,4 +313,4 @@ def test_many_processes_emit_each_end_once(office: Office, monkeypatch: pytest.M
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(replica, range(3)))
-    assert sorted(fact["member_id"] for fact in facts(office, "MembershipExpiring")) == sorted(members)
+    assert sorted(emitted["member_id"] for emitted in events(office, "MembershipExpiring")) == sorted(members)

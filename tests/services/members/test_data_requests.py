@@ -168,7 +168,7 @@ def test_members_give_and_withdraw_their_own_consent_and_lending_gets_the_event(
     assert [(consent.given, consent.how, consent.by_guardian) for consent in me.consents] == [
         (True, "web", False), (False, "web", False),
     ]  # fmt: skip
-    assert [fact["members"][0].get("keeps_history", False) for fact in told(office)] == [False, True, False]
+    assert [event["members"][0].get("keeps_history", False) for event in told(office)] == [False, True, False]
     assert [row.actor for row in audited(office, "members.change", 2)] == [mine.actor] * 2
     assert reasons(lambda: give(mine, purpose="everything")) == ["MEMBER_FIELD_NOT_A_CHOICE"]
 

@@ -241,7 +241,7 @@ def test_facts_of_new_members_are_those_of_the_stored_ones(office: Office, tmp_p
     with office.database.reading(TEST) as session:
         (body,) = session.scalars(text("SELECT body FROM outbox"))
         stored = events.snapshot(session, "").members
-    facts_of_members = json_format.Parse(body, MembersChanged()).members
-    assert {fact.id: fact for fact in facts_of_members} == {fact.id: fact for fact in stored}
-    assert list(facts_of_members[0].numbers) == ["Z9", "N1"]
-    assert [fact.is_organisation for fact in facts_of_members] == [False, True]
+    members = json_format.Parse(body, MembersChanged()).members
+    assert {event.id: event for event in members} == {event.id: event for event in stored}
+    assert list(members[0].numbers) == ["Z9", "N1"]
+    assert [event.is_organisation for event in members] == [False, True]

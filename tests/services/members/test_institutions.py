@@ -21,7 +21,7 @@ from tests.services.members.conftest import PKS, TEST
 NEW = UUID("0192f3a4-0000-7000-8000-000000000003")
 
 
-def fact(institution_id: UUID, code: str, version: int, name: str) -> InstitutionsChanged:
+def event(institution_id: UUID, code: str, version: int, name: str) -> InstitutionsChanged:
     copy = InstitutionCopy(
         id=str(institution_id), version=version, code=code, name=LocalText(id=name, en=name), kind="public", zone="UTC"
     )
@@ -34,8 +34,8 @@ def names(database: Database) -> dict[str, tuple[str, int]]:
 
 
 def test_facts_are_kept_in_any_order_and_however_often_they_come(database: Database) -> None:
-    second, third = fact(PKS, "PKS", 2, "second"), fact(PKS, "PKS", 3, "third")
-    for change in (third, second, third, fact(NEW, "NEW", 1, "new"), fact(NEW, "NEW", 1, "new")):
+    second, third = event(PKS, "PKS", 2, "second"), event(PKS, "PKS", 3, "third")
+    for change in (third, second, third, event(NEW, "NEW", 1, "new"), event(NEW, "NEW", 1, "new")):
         with database.transaction(TEST) as session:
             copy_institutions(session, change, READER)
     assert names(database)["PKS"] == ("third", 3)

@@ -22,7 +22,7 @@ from chassis.rpc.client import sync_channel
 from chassis.service import Resources
 from rangkiang.circulation.v1 import circulation_pb2_grpc
 from rangkiang.circulation.v1.events_pb2 import (
-    LoanFact,
+    LoanCopy,
     LoanOpened,
     LoanRenewed,
     LoanReturned,
@@ -41,23 +41,23 @@ from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
 
-def loan(member: str, version: int = 1, *, days: int = 7, loan_id: str = "") -> LoanFact:
+def loan(member: str, version: int = 1, *, days: int = 7, loan_id: str = "") -> LoanCopy:
     """A loan of an item, due some days from today in Jakarta."""
     today = (clock.now() + timedelta(hours=7)).date()
-    return LoanFact(
+    return LoanCopy(
         loan_id=loan_id or str(uuid.uuid4()), institution_id=str(PKS), item_id=str(uuid.uuid4()), member_id=member,
         state_version=version, state="on_loan", due_on=(today + timedelta(days=days)).isoformat(),
     )  # fmt: skip
 
 
-def deliver(office: Office, *facts: Any) -> None:
-    for fact in facts:
-        deliver_together(office, fact)
+def deliver(office: Office, *events: Any) -> None:
+    for event in events:
+        deliver_together(office, event)
 
 
-def deliver_together(office: Office, *facts: Any) -> None:
+def deliver_together(office: Office, *events: Any) -> None:
     with office.database.transaction(TEST) as session:
-        handlers.copy_loans(session, [(fact, READER) for fact in facts])
+        handlers.copy_loans(session, [(event, READER) for event in events])
 
 
 def counts(desk: Desk, member: str) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def counts(desk: Desk, member: str) -> tuple[int, int]:
 class Circulation(circulation_pb2_grpc.CirculationServicer):
     """A snapshot of two loans a page."""
 
-    loans: list[LoanFact] = field(default_factory=list)
+    loans: list[LoanCopy] = field(default_factory=list)
 
     def Snapshot(self, request: SnapshotRequest, _context: grpc.ServicerContext) -> SnapshotReply:
         start = int(request.cursor or 0)
@@ -89,18 +89,18 @@ def test_loans_are_counted_whatever_order_their_facts_come_in_and_however_often(
     desk = Desk(office)
     member = desk.register()
     ends: dict[Any, tuple[int, int]] = {}
-    for facts in permutations((LoanOpened, LoanRenewed, LoanReturned)):
+    for order in permutations((LoanOpened, LoanRenewed, LoanReturned)):
         first, renewed = loan(member.id, 1, days=-1), loan(member.id, 2)
         renewed.loan_id = returned_id = first.loan_id
         returned = loan(member.id, 3, loan_id=returned_id)
         states = {LoanOpened: first, LoanRenewed: renewed, LoanReturned: returned}
-        for kind in facts:
+        for kind in order:
             deliver(office, kind(loan=states[kind]), kind(loan=states[kind]))
-        ends[facts] = counts(desk, member.id)
+        ends[order] = counts(desk, member.id)
         for state in states.values():
             state.loan_id = str(uuid.UUID(int=uuid.UUID(returned_id).int + 1))
-        deliver_together(office, *(kind(loan=states[kind]) for kind in facts for _ in range(2)))
-        ends[facts, "together"] = counts(desk, member.id)
+        deliver_together(office, *(kind(loan=states[kind]) for kind in order for _ in range(2)))
+        ends[order, "together"] = counts(desk, member.id)
     assert set(ends.values()) == {(0, 0)}
     late, early = loan(member.id, days=-1), loan(member.id, days=0)
     deliver(office, LoanOpened(loan=late), LoanOpened(loan=early), LoanOpened(loan=late))
@@ -126,9 +126,9 @@ def test_erasure_waits_for_every_loan_also_of_merged_members(office: Office) -> 
     desk.call("UndoMerge", wire.UndoMergeRequest(id=kept.id, merge_id=merge.merge_id))
     # As in circulation, which has moved them, loans stay with the member who was kept.
     assert (counts(desk, kept.id), counts(desk, merged.id)) == ((3, 0), (0, 0))
-    for fact in (of_kept, of_merged, late):
-        fact.state_version = 2
-        deliver(office, LoanReturned(loan=fact))
+    for loan_copy in (of_kept, of_merged, late):
+        loan_copy.state_version = 2
+        deliver(office, LoanReturned(loan=loan_copy))
     assert not reasons(lambda: desk.call("EraseMember", erase))
 
 
@@ -154,7 +154,7 @@ def test_a_snapshot_fills_and_mends_the_loans(office: Office, circulation: Circu
     recent = loan(member.id)
     deliver(office, LoanOpened(loan=recent))
     stale = loan(member.id, 4, days=-3, loan_id=newer.loan_id)
-    in_transit = LoanFact(institution_id=str(PKS), item_id=str(uuid.uuid4()), state="transit", state_version=2)
+    in_transit = LoanCopy(institution_id=str(PKS), item_id=str(uuid.uuid4()), state="transit", state_version=2)
     circulation.loans = [stale, in_transit, loan(member.id, days=-2), loan(member.id), loan(member.id)]
     resources = Resources(settings=office.settings, database=office.database, service=SERVICE)
     channel = sync_channel("inproc:circulation", office.settings, caller="members")
@@ -172,21 +172,21 @@ def test_circulation_learns_of_one_member_by_id_or_number(office: Office) -> Non
     request = wire.RegisterMemberRequest(aliases=[wire.Alias(kind="nim", code="0012")])
     member = desk.register("Siti Rahma", request=request, phone="081266001122")
 
-    def fact(code: str, caller: Desk = desk) -> Any:
+    def read(code: str, caller: Desk = desk) -> Any:
         return caller.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=code)).member
 
-    found = fact(member.id)
+    found = read(member.id)
     assert (found.id, list(found.numbers), found.version) == (member.id, [member.number, "0012"], 1)
     assert "Siti" not in str(found)
-    assert fact(member.number) == fact(" 0012\r") == found
+    assert read(member.number) == read(" 0012\r") == found
     desk.call("IssueCard", cards_pb2.IssueCardRequest(id=member.id, act="lost"))
-    assert reasons(lambda: fact(member.number)) == ["MEMBER_NOT_FOUND"]
-    assert reasons(lambda: fact("12")) == ["MEMBER_NOT_FOUND"]
+    assert reasons(lambda: read(member.number)) == ["MEMBER_NOT_FOUND"]
+    assert reasons(lambda: read("12")) == ["MEMBER_NOT_FOUND"]
     stranger = Desk(office, "desk", institution=UNAND)
-    assert [reasons(lambda code=code: fact(code, stranger)) for code in (member.id, "0012")] == [
+    assert [reasons(lambda code=code: read(code, stranger)) for code in (member.id, "0012")] == [
         ["MEMBER_NOT_FOUND"], ["MEMBER_NOT_FOUND"],
     ]  # fmt: skip
-    assert reasons(lambda: fact(member.id, Desk(office, "cataloguer"))) == ["SCOPE_NEEDED"]
+    assert reasons(lambda: read(member.id, Desk(office, "cataloguer"))) == ["SCOPE_NEEDED"]
 
 
 def test_a_merge_publishes_the_new_member_of_the_loans(office: Office) -> None:
@@ -198,8 +198,8 @@ def test_a_merge_publishes_the_new_member_of_the_loans(office: Office) -> None:
     of_kept, of_merged = (json.loads(body)["members"][0] for body in bodies)
     assert (of_merged["id"], of_merged["merged_into"]) == (merged.id, kept.id)
     assert set(of_kept["numbers"]) == {kept.number, merged.number}
-    fact = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=merged.id)).member
-    assert (fact.merged_into, list(fact.numbers)) == (kept.id, [])
+    member_copy = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=merged.id)).member
+    assert (member_copy.merged_into, list(member_copy.numbers)) == (kept.id, [])
     assert desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=merged.number)).member.id == kept.id
 
 
@@ -211,8 +211,8 @@ def test_the_last_answer_says_whether_the_history_of_loans_is_kept(office: Offic
         consent = wire.Consent(purpose=purpose, text_version="2026-11", given=given, how="desk")
         request = wire.ChangeMemberRequest(id=member.id, version=version, consents=[consent])
         version = desk.call("ChangeMember", request).member.version
-        fact = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=member.id)).member
-        assert (fact.version, fact.keeps_history) == (version, keeps)
+        member_copy = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=member.id)).member
+        assert (member_copy.version, member_copy.keeps_history) == (version, keeps)
 
 
 def test_a_renewal_of_an_erased_member_does_not_stop_the_loans_of_others(office: Office) -> None:

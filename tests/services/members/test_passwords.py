@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.password_turns import password_turns
+from gateway.password_limit import password_limit
 from services.members.sign_in import passwords
 
 PASSWORD = "kopi jendela sungai"
@@ -73,6 +73,6 @@ def test_processes_share_the_computations() -> None:
             passwords.share_turns(processes)
             assert passwords._threads._max_workers == share
             assert passwords._places._value == share + passwords.MOST_WAITING
-            assert password_turns(processes)._value == share + 1
+            assert password_limit(processes)._value == share + 1
     finally:
         passwords.share_turns(1)

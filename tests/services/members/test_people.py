@@ -42,7 +42,7 @@ def contact(member: Any) -> dict[str, str]:
 
 
 def told(office: Office, kind: str = "MembersChanged") -> list[dict[str, Any]]:
-    """The facts of a kind in the outbox, the oldest first."""
+    """The events of a kind in the outbox, the oldest first."""
     with office.database.reading(TEST) as session:
         rows = session.execute(text("SELECT body FROM outbox WHERE type LIKE :kind ORDER BY id"), {"kind": f"%{kind}"})
         return [json.loads(row.body) for row in rows]
@@ -62,13 +62,13 @@ def test_a_registered_member_is_read_with_sealed_values_by_those_who_may(office:
 
 def test_an_event_has_neither_name_nor_sealed_values(office: Office) -> None:
     new = Desk(office).register("Siti Rahma", kelurahan="1372011001", sex="female", group="XI IPA 2", **SEALED)
-    (fact,) = told(office)
-    (member,) = fact["members"]
+    (event,) = told(office)
+    (member,) = event["members"]
     born = clock.now().year - 1988
     assert member["age_band"] == next(b for b in ("26-40", "41-60") if int(b[:2]) <= born <= int(b[3:]))
     assert (member["numbers"], member["region"], member["group"]) == ([new.number], "13.72.01", "XI IPA 2")
-    assert set(member) <= {field.name for field in events_pb2.MemberFact.DESCRIPTOR.fields}
-    assert not [value for value in (*STORED.values(), *SEALED.values(), "Rahma") if value in json.dumps(fact)]
+    assert set(member) <= {field.name for field in events_pb2.MemberCopy.DESCRIPTOR.fields}
+    assert not [value for value in (*STORED.values(), *SEALED.values(), "Rahma") if value in json.dumps(event)]
 
 
 def test_no_table_has_a_sealed_value_in_the_clear(office: Office) -> None:

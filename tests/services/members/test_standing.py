@@ -19,7 +19,7 @@ from chassis.database.db import Database
 from chassis.ids import new_id
 from chassis.service import Erasure, Resources
 from chassis.settings import load
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.jobs import erase_again
@@ -170,7 +170,7 @@ def test_erasure_is_refused_while_something_is_open(office: Office) -> None:
     first, _second = block(desk, new.id, "lost_item"), block(desk, new.id, "conduct")
     with office.database.transaction(TEST) as session:
         for _ in range(2):
-            loan = LoanFact(loan_id=str(new_id()), institution_id=str(PKS), member_id=new.id, state_version=1)
+            loan = LoanCopy(loan_id=str(new_id()), institution_id=str(PKS), member_id=new.id, state_version=1)
             copy_loans(session, [(loan, True)])
     error = error_of(lambda: erase(desk, new.id))
     assert [(refusal.reason, refusal.facts) for refusal in error.refusals] == [

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from google.protobuf.message import Message as Fact
+from google.protobuf.message import Message as Event
 from sqlalchemy import select
 
 from chassis import clock
@@ -96,16 +96,16 @@ class Office:
             visit=self.visit,
         )
 
-    def deliver(self, *facts: Fact, institution: UUID = PADANG) -> None:
-        """Hand a fact to its handler, as the bus does; many facts to a handler that takes many."""
+    def deliver(self, *events: Event, institution: UUID = PADANG) -> None:
+        """Hand an event to its handler, as the bus does; many events to a handler that takes many."""
         context = Context(institution=str(institution), actor="system:test")
-        consumer = _CONSUMERS[type(facts[0])]
+        consumer = _CONSUMERS[type(events[0])]
         handler = resolve(consumer.handler)
         with self.database.transaction(TEST) as session:
             if consumer.takes_many:
-                handler(session, [(fact, context) for fact in facts])
+                handler(session, [(event, context) for event in events])
             else:
-                handler(session, *facts, context)
+                handler(session, *events, context)
 
     def send(self, *, rounds: int = 50) -> float:
         """Send until nothing is left for now. Returns the seconds until the next work."""

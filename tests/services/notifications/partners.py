@@ -23,7 +23,7 @@ from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
-from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
+from rangkiang.circulation.v1.events_pb2 import LoanCopy, LoanOpened, LoanReturned
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1 import webhooks_pb2
@@ -42,7 +42,7 @@ UNAND = UUID("0192f3a4-0000-7000-8000-000000000002")
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
 NUMBER = "6281234567890"
-# Scopes of a partner who may have every fact.
+# Scopes of a partner who may have every event.
 ALL = ("webhooks.manage", "facts.loans", "facts.members")
 MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 
@@ -137,8 +137,8 @@ def receive(partners: Partners, body: bytes) -> wire.ReceiveWhatsAppReply:
 def lend(
     partners: Partners, *, loan_id: str = "", version: int = 1, institution: UUID = PKS, returned: bool = False
 ) -> str:
-    """Hand on the fact of a loan of MEMBER, or of its return. Returns the loan's id."""
-    loan = LoanFact(
+    """Hand on the event of a loan of MEMBER, or of its return. Returns the loan's id."""
+    loan = LoanCopy(
         loan_id=loan_id or str(new_id()),
         institution_id=str(institution),
         item_id=str(new_id()),

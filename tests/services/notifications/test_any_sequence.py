@@ -33,7 +33,7 @@ from services.notifications.tables import (
     RefusedAddress,
 )
 from services.notifications.templates.kinds import KINDS
-from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
+from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_copy
 from tests.migrated import copied_database
 from tests.services.notifications.conftest import (
     JAYAPURA,
@@ -142,14 +142,14 @@ class Story:
                 member, institution = self.members[who]
                 self.expiries += 1
                 ends_on = (self.moment + timedelta(days=30 + self.expiries)).date().isoformat()
-                fact = MembershipExpiring(member_id=str(member), institution_id=str(institution), expires_on=ends_on)
+                event = MembershipExpiring(member_id=str(member), institution_id=str(institution), expires_on=ends_on)
                 with clock.frozen(self.moment):
-                    self.office.deliver(fact, institution=institution)
+                    self.office.deliver(event, institution=institution)
             case ("evening", int(who), str(name)):
                 self.refuse_in_the_evening(who, name)
             case _:
                 self.change(step)
-        # What only changes the surroundings is seen with the next fact.
+        # What only changes the surroundings is seen with the next event.
         if step[0] not in ("prefer", "channel", "members"):
             self.send()
 
@@ -184,16 +184,16 @@ class Story:
             case ("wait", int(minutes)):
                 self.moment += timedelta(minutes=minutes)
 
-    def deliver(self, fact: type, loan: dict, **values: object) -> None:
+    def deliver(self, event: type, loan: dict, **values: object) -> None:
         branch, zone = PLACES[loan["institution"]]
-        body = loan_fact(
+        body = loan_copy(
             loan["member"], loan["institution"], loan_id=loan["id"], version=loan["version"], due_on=loan["due"],
             branch_id=branch, state="on_loan" if loan["is_open"] else "in",
         )  # fmt: skip
-        zones = {"zone": str(zone)} if fact in (LoanDueSoon, LoanOverdue) else {}
+        zones = {"zone": str(zone)} if event in (LoanDueSoon, LoanOverdue) else {}
         with clock.frozen(self.moment):
             for _ in range(2):
-                self.office.deliver(fact(loan=body, **values, **zones), institution=loan["institution"])
+                self.office.deliver(event(loan=body, **values, **zones), institution=loan["institution"])
 
     def send(self) -> None:
         """Send what is due. Does nothing while members is away."""

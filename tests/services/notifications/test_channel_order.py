@@ -10,26 +10,26 @@ import pytest
 from chassis import clock
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
 from services.notifications.channels.port import Outcome
-from tests.fakes.notices import FakeChannel, loan_fact
+from tests.fakes.notices import FakeChannel, loan_copy
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
 
 
 def lend(office: Office, member: UUID, *, institution: UUID = PADANG) -> None:
-    office.deliver(LoanOpened(loan=loan_fact(member, institution)), institution=institution)
+    office.deliver(LoanOpened(loan=loan_copy(member, institution)), institution=institution)
 
 
-def warn(office: Office, member: UUID, *, due_on: date) -> None:
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=due_on)
-    office.deliver(LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"))
+def remind_overdue(office: Office, member: UUID, *, due_on: date) -> None:
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, due_on=due_on)
+    office.deliver(LoanOverdue(loan=loan, step=1, days=1, zone="Asia/Jakarta"))
 
 
 def test_an_address_that_no_channel_serves_is_not_a_missing_address(office):
     phone_only = office.owners.add(email="", phone="+6281234567890")
     with clock.frozen(MORNING):
         lend(office, phone_only)
-        warn(office, phone_only, due_on=date(2026, 11, 20))
+        remind_overdue(office, phone_only, due_on=date(2026, 11, 20))
         office.send()
     assert office.states() == [("loan_receipt", "dropped", "NO_CHANNEL"), ("overdue", "print", "NO_CHANNEL")]
 
@@ -48,7 +48,7 @@ def test_channels_are_tried_in_the_order_of_the_setting(database, names):
     office = Office(database, channels=channels)
     member = office.owners.add(phone="+6281234567890")
     with clock.frozen(MORNING):
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
         office.send()
     assert tuple(tried) == names
     assert office.states() == [("overdue", "print", "REFUSED")]

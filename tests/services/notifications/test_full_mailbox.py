@@ -9,7 +9,7 @@ from services.notifications.channels.port import Outcome
 from services.notifications.sending.decisions import next_try
 from tests.fakes.notices import ACCEPTED, FakeChannel
 from tests.services.notifications.conftest import Office
-from tests.services.notifications.test_sender import MORNING, sent, warn
+from tests.services.notifications.test_sender import MORNING, remind_overdue, sent
 
 
 def test_a_full_mailbox_is_tried_for_a_day_and_its_address_stays_good(database):
@@ -17,7 +17,7 @@ def test_a_full_mailbox_is_tried_for_a_day_and_its_address_stays_good(database):
     office = Office(database, channels=[FakeChannel("smtp", outcome=full), FakeChannel("sms", "phone")])
     member = office.owners.add(phone="+6281234567890")
     with clock.frozen(MORNING):
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
     moment = MORNING
     while not sent(office, 1):
         office.send_at(moment)
@@ -27,7 +27,7 @@ def test_a_full_mailbox_is_tried_for_a_day_and_its_address_stays_good(database):
     assert tried[-1] - tried[0] == timedelta(days=1)
     office.channels[0].outcome = ACCEPTED
     with clock.frozen(moment + timedelta(days=1)):
-        warn(office, member, step=7, due_on=date(2026, 11, 15))
+        remind_overdue(office, member, step=7, due_on=date(2026, 11, 15))
         office.send()
     assert len(sent(office)) == 1
 

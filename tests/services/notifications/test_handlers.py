@@ -20,14 +20,14 @@ from rangkiang.circulation.v1.events_pb2 import (
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
+    MemberCopy,
     MemberErased,
-    MemberFact,
     MemberRegistered,
     MembersChanged,
     MembershipExpiring,
     SlipIssued,
 )
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.migrated import stored_bytes
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
 
@@ -45,14 +45,14 @@ def noon():
 
 def loan(office: Office, **values):
     member = values.pop("member", None) or office.owners.add()
-    return loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)
+    return loan_copy(member, PADANG, branch_id=PADANG_BRANCH, **values)
 
 
 def test_each_fact_makes_its_notice_however_often_it_arrives(office):
     lent = loan(office)
     slip = SlipIssued(member_id=lent.member_id, institution_id=str(PADANG), slip_id=str(new_id()))
     slip.expires_at.FromDatetime(NOON.replace(day=22))
-    facts = [
+    events = [
         LoanOpened(loan=lent),
         LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE),
         SuspensionStarted(loan=lent, begins_on="2026-11-21", ends_on="2026-11-25", days=5),
@@ -62,8 +62,8 @@ def test_each_fact_makes_its_notice_however_often_it_arrives(office):
             member_id=lent.member_id, version=1, institution_id=str(PADANG), expires_on="2026-12-21", days=30
         ),
     ]
-    for fact in [*facts, *facts]:
-        office.deliver(fact)
+    for event in [*events, *events]:
+        office.deliver(event)
     assert sorted(kind for kind, _, _ in office.states()) == [
         "due_soon",
         "loan_receipt",
@@ -119,8 +119,8 @@ def test_a_renewal_drops_reminders_of_the_earlier_day(office):
 
 
 def moved(office: Office, lent, day: date, *, version: int = 2):
-    fact = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=version, due_on=day)
-    return LoanRenewed(loan=fact, moved=True)
+    lent = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=version, due_on=day)
+    return LoanRenewed(loan=lent, moved=True)
 
 
 def test_a_due_date_that_moved_off_a_closed_day_makes_a_notice_once_and_no_receipt(office):
@@ -161,12 +161,12 @@ def test_a_reminder_of_the_new_due_date_stays_in_any_order_and_is_the_only_one(d
         office = Office(database)
         lent = loan(office)
         later = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, due_on=date(2026, 11, 25))
-        facts = [
+        events = [
             LoanRenewed(loan=later, moved=is_moved),
             LoanDueSoon(loan=later, days=3, on="2026-11-22", zone=ZONE),
         ]
         for number in order:
-            office.deliver(facts[number])
+            office.deliver(events[number])
         waiting = {row.kind for row in office.notices(loan_id=UUID(lent.loan_id), state="waiting")}
         assert waiting == {"due_soon"} if is_moved else {"due_soon", "renewal_receipt"}, order
 
@@ -181,8 +181,7 @@ def test_the_newest_step_of_the_ladder_replaces_earlier_ones_that_wait(office):
 
 @pytest.mark.parametrize("is_together", [False, True])
 def test_in_any_order_of_arrival_a_returned_loan_has_no_reminder(database, is_together):
-    facts = range(4)
-    for order in permutations(facts):
+    for order in permutations(range(4)):
         office = Office(database)
         lent = loan(office)
         back = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, state="in")
@@ -205,7 +204,7 @@ def test_events_of_many_loans_that_are_handled_together_each_have_their_notice(o
     lent, late, back, merged, erased = (loan(office, version=2) for _ in range(5))
     kept = office.owners.add()
     office.deliver(LoanDueSoon(loan=late, days=3, on="2026-11-21", zone=ZONE))
-    moved = MemberFact(id=merged.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
+    moved = MemberCopy(id=merged.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
     office.deliver(MembersChanged(members=[moved]))
     office.deliver(MemberErased(id=erased.member_id, version=3))
     office.deliver(
@@ -228,16 +227,16 @@ def test_events_of_many_loans_that_are_handled_together_each_have_their_notice(o
 def test_a_newer_slip_replaces_an_earlier_one_that_waits(office):
     member = office.owners.add()
     for slip in (new_id(), new_id()):
-        fact = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
-        fact.expires_at.FromDatetime(NOON.replace(day=22))
-        office.deliver(fact)
+        event = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
+        event.expires_at.FromDatetime(NOON.replace(day=22))
+        office.deliver(event)
     assert [(row.state, row.reason) for row in office.notices()] == [("dropped", "NEWER_NOTICE"), ("waiting", "")]
 
 
 def test_a_merged_members_waiting_notices_go_with_it(office):
     lent, kept = loan(office), office.owners.add()
     office.deliver(LoanOpened(loan=lent))
-    merged = MemberFact(id=lent.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
+    merged = MemberCopy(id=lent.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
     office.deliver(MembersChanged(members=[merged]))
     assert [row.member_id for row in office.notices()] == [kept]
 

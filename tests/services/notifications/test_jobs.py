@@ -18,7 +18,7 @@ from chassis.ids import new_id
 from chassis.security.encryption import MasterKey, MemberKey
 from chassis.service import Erasure
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
-from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged
+from rangkiang.members.v1.events_pb2 import MemberCopy, MemberErased, MemberRegistered, MembersChanged
 from services.notifications import members
 from services.notifications.checks import notices, samples
 from services.notifications.conversations.callbacks import Inbound
@@ -27,24 +27,24 @@ from services.notifications.conversations.store import add_message
 from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
 from services.notifications.members import hash_address
 from services.notifications.tables import ChannelState, Conversation, ConversationMessage, InboundMessage, Member
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
 
 
 def lend_and_return(office: Office, member: UUID) -> None:
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH)
-    office.deliver(LoanOpened(loan=fact))
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH)
+    office.deliver(LoanOpened(loan=loan))
     office.send()
-    back = loan_fact(member, PADANG, loan_id=UUID(fact.loan_id), version=2, state="in", branch_id=PADANG_BRANCH)
+    back = loan_copy(member, PADANG, loan_id=UUID(loan.loan_id), version=2, state="in", branch_id=PADANG_BRANCH)
     office.deliver(LoanReturned(loan=back))
     office.send()
 
 
 def test_14_days_after_the_return_loan_title_and_text_are_gone_unless_the_member_keeps_them(office):
     forgets, keeps = office.owners.add(), office.owners.add()
-    keeper = MemberFact(id=str(keeps), version=1, institution_id=str(PADANG), keeps_history=True)
+    keeper = MemberCopy(id=str(keeps), version=1, institution_id=str(PADANG), keeps_history=True)
     with clock.frozen(MORNING):
         office.deliver(MembersChanged(members=[keeper]))
         for member in (forgets, keeps):
@@ -62,8 +62,8 @@ def test_14_days_after_the_return_loan_title_and_text_are_gone_unless_the_member
 
 
 def history(office: Office, member: UUID, *, version: int, keeps: bool) -> None:
-    fact = MemberFact(id=str(member), version=version, institution_id=str(PADANG), keeps_history=keeps)
-    office.deliver(MembersChanged(members=[fact]))
+    copied = MemberCopy(id=str(member), version=version, institution_id=str(PADANG), keeps_history=keeps)
+    office.deliver(MembersChanged(members=[copied]))
 
 
 def forget(office: Office, moment: datetime) -> None:
@@ -85,7 +85,7 @@ def test_a_member_who_ends_the_history_later_has_no_loans_in_older_notices(offic
     with clock.frozen(later):
         history(office, member, version=2, keeps=False)
         # This loan is open: it stays on its notice until 14 days after its return.
-        office.deliver(LoanOpened(loan=loan_fact(member, PADANG, title="Salah Asuhan")))
+        office.deliver(LoanOpened(loan=loan_copy(member, PADANG, title="Salah Asuhan")))
     forget(office, later)
     assert sorted((row.title, row.loan_id is None) for row in office.notices(member_id=member)) == [
         ("", True), ("", True), ("Salah Asuhan", False)
@@ -116,9 +116,10 @@ def test_the_history_of_a_merged_member_ends_when_the_kept_one_has_none(office):
         history(office, merged, version=1, keeps=True)
         lend_and_return(office, merged)
     forget(office, MORNING + timedelta(days=60))
-    fact = MemberFact(id=str(merged), version=2, institution_id=str(PADANG), keeps_history=True, merged_into=str(kept))
+    values = {"institution_id": str(PADANG), "keeps_history": True, "merged_into": str(kept)}
+    copied = MemberCopy(id=str(merged), version=2, **values)
     with clock.frozen(MORNING + timedelta(days=60)):
-        office.deliver(MembersChanged(members=[fact]))
+        office.deliver(MembersChanged(members=[copied]))
     forget(office, MORNING + timedelta(days=61))
     assert {row.title for row in office.notices(member_id=kept)} == {""}
 
@@ -127,8 +128,8 @@ def test_after_a_restore_what_may_have_been_sent_is_unknown_and_erased_members_a
     erased, other = office.owners.add(), office.owners.add()
     with clock.frozen(MORNING):
         for member in (erased, other):
-            fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
-            office.deliver(LoanDueSoon(loan=fact, days=3, zone="Asia/Jakarta"))
+            loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
+            office.deliver(LoanDueSoon(loan=loan, days=3, zone="Asia/Jakarta"))
         erasures = (Erasure(erased, PADANG, 9),)
         settle_restored(SimpleNamespace(database=office.database, erasures=erasures))
         office.send()
@@ -207,8 +208,8 @@ def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_i
     resources = SimpleNamespace(database=office.database)
     assert [finding.ok for finding in notices(resources)] == [True]
     with clock.frozen(MORNING):
-        fact = loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)
-        office.deliver(LoanOpened(loan=fact))
+        loan = loan_copy(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)
+        office.deliver(LoanOpened(loan=loan))
     with clock.frozen(MORNING + timedelta(hours=2)):
         assert [finding.ok for finding in notices(resources)] == [False]
         values = {(sample.name, sample.labels.get("state", "")): sample.value for sample in samples(resources)}

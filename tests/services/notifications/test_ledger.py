@@ -23,7 +23,7 @@ from services.notifications.notices import settle
 from services.notifications.sending import letters
 from services.notifications.tables import Notice
 from services.notifications.templates.letter_pdf import PAPERS, print_letters
-from tests.fakes.notices import ACCEPTED, FakeChannel, FakeOwners, loan_fact
+from tests.fakes.notices import ACCEPTED, FakeChannel, FakeOwners, loan_copy
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, Office
 from tests.services.notifications.partners import PKS, Partners
 
@@ -33,12 +33,12 @@ STRANGER = Context(institution=str(JAYAPURA), actor="desk")
 
 
 def lend(office: Office, member: UUID, **values):
-    office.deliver(LoanOpened(loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)))
+    office.deliver(LoanOpened(loan=loan_copy(member, PADANG, branch_id=PADANG_BRANCH, **values)))
 
 
-def warn(office: Office, member: UUID, **values):
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20), **values)
-    office.deliver(LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"))
+def remind_overdue(office: Office, member: UUID, **values):
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20), **values)
+    office.deliver(LoanOverdue(loan=loan, step=1, days=1, zone="Asia/Jakarta"))
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_notices_are_listed_by_member_state_and_kind_page_by_page(office):
     members = [office.owners.add() for _ in range(3)]
     for member in members:
         lend(office, member)
-        warn(office, member)
+        remind_overdue(office, member)
     with office.database.reading(DESK) as session:
         first = ledger.list_notices(session, PADANG, NoticeFilter(limit=4))
         second = ledger.list_notices(session, PADANG, NoticeFilter(limit=4, cursor=first.cursor))
@@ -80,7 +80,7 @@ def test_staff_read_the_text_that_was_sent(office):
 
 def test_a_failed_notice_is_sent_again_and_a_sent_one_is_not(office):
     member = office.owners.add(email="")
-    warn(office, member)
+    remind_overdue(office, member)
     lend(office, office.owners.add())
     office.send()
     office.owners.people[member].email = "siti@example.org"
@@ -108,8 +108,8 @@ def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
         office.owners.add(email="", name="Ani", group="VII A", address="Jl. Merdeka 3\nPadang"),
     ]
     for member in people:
-        warn(office, member, title="Merantau ke Deli")
-        warn(office, member, title="Robohnya Surau Kami")
+        remind_overdue(office, member, title="Merantau ke Deli")
+        remind_overdue(office, member, title="Robohnya Surau Kami")
     office.send()
     with office.database.reading(DESK) as session:
         waiting = letters.printable(session, PADANG).by_member
@@ -141,7 +141,7 @@ def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
 def test_a_member_whose_address_cannot_be_read_has_no_letter_and_the_notice_waits(office):
     damaged, other = office.owners.add(email="", name="Budi"), office.owners.add(email="", name="Ani")
     for member in (damaged, other):
-        warn(office, member)
+        remind_overdue(office, member)
     office.send()
     office.owners.people[damaged].is_unreadable = True
     with office.database.reading(DESK) as session:
@@ -156,7 +156,7 @@ def test_a_member_whose_address_cannot_be_read_has_no_letter_and_the_notice_wait
 def test_a_message_over_the_second_channel_is_counted_there(database):
     office = Office(database, channels=[FakeChannel("smtp"), FakeChannel("sms", "phone", outcome=ACCEPTED)])
     member = office.owners.add(email="", phone="+6281234567890")
-    warn(office, member)
+    remind_overdue(office, member)
     office.send()
     with database.reading(replace(DESK)) as session:
         smtp, sms = ledger.channel_health(session, PADANG, ["smtp", "sms"])
@@ -167,10 +167,10 @@ def test_the_print_list_asks_other_services_outside_of_transactions(partners: Pa
     owners = FakeOwners(database=partners.database)
     partners.servicer._owners = owners
     member = owners.add(email="", address="Jl. Merdeka No. 1")
-    fact = loan_fact(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
+    loan = loan_copy(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
     with partners.database.transaction(DESK) as session:
         create_overdue_notice(
-            session, LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS))
+            session, LoanOverdue(loan=loan, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS))
         )
         settle(session, session.scalars(select(Notice.id)).all(), "print")
     metadata = partners.caller("notices.write")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chassis import clock
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon
-from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MembersChanged
+from rangkiang.members.v1.events_pb2 import MemberCopy, MemberErased, MembersChanged
 from rangkiang.notifications.v1 import notices_pb2
 from services.notifications import ledger
 from services.notifications.merging import copy_members
@@ -27,10 +27,10 @@ from services.notifications.preferences import (
 )
 from services.notifications.tables import Message
 from services.notifications.templates.kinds import CHANNELS, KINDS
-from tests.fakes.notices import ACCEPTED, AWAY, loan_fact
+from tests.fakes.notices import ACCEPTED, AWAY, loan_copy
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 from tests.services.notifications.partners import PKS, Partners
-from tests.services.notifications.test_sender import MORNING, lend, remind, sent, warn
+from tests.services.notifications.test_sender import MORNING, lend, remind, remind_overdue, sent
 
 ANSWERS = st.dictionaries(
     st.tuples(st.sampled_from([ALL, "due_soon", "overdue", "loan_digest"]), st.sampled_from([ALL, "email", "sms"])),
@@ -50,9 +50,9 @@ def test_after_a_merge_a_kind_goes_over_a_channel_when_both_members_allowed_it(f
 
 def merge(office: Office, merged: UUID, kept: UUID, *, version: int = 2) -> None:
     """Merge a member; without `kept` separate it again. Members answers with the kept one from then on."""
-    fact = MemberFact(id=str(merged), version=version, institution_id=str(PADANG), merged_into=str(kept or ""))
+    copied = MemberCopy(id=str(merged), version=version, institution_id=str(PADANG), merged_into=str(kept or ""))
     for _ in range(2):
-        office.deliver(MembersChanged(members=[fact]))
+        office.deliver(MembersChanged(members=[copied]))
 
 
 @pytest.fixture
@@ -71,16 +71,16 @@ def test_an_opt_out_of_the_merged_member_is_kept_and_each_has_their_own_answers_
     with office.database.reading(TEST) as session:
         assert list_answers(session, kept) == [Answer("overdue", "all", False)]
     with clock.frozen(MORNING):
-        warn(office, kept)
+        remind_overdue(office, kept)
         office.send()
     assert office.states() == [("overdue", "dropped", "NOT_WANTED")]
     with office.database.transaction(TEST) as session:
         replace_answers(session, kept, PADANG, own)
-    # A later fact of the merged member is no second merge.
+    # A later event of the merged member is no second merge.
     merge(office, merged, kept, version=3)
     with office.database.reading(TEST) as session:
         assert list_answers(session, kept) == own
-    office.deliver(MembersChanged(members=[MemberFact(id=str(merged), version=4, institution_id=str(PADANG))]))
+    office.deliver(MembersChanged(members=[MemberCopy(id=str(merged), version=4, institution_id=str(PADANG))]))
     with office.database.reading(TEST) as session:
         assert list_answers(session, merged) == [Answer("overdue", "all", False)]
 
@@ -128,8 +128,8 @@ def test_two_who_were_one_person_get_one_digest_a_day(office, pair, is_away):
             remind(office, member, title=f"Jilid-{member}")
         office.send()
         merge(office, merged, kept)
-        fact = loan_fact(kept, PADANG, branch_id=PADANG_BRANCH)
-        office.deliver(LoanDueSoon(loan=fact, days=3, zone="Asia/Jakarta"))
+        loan = loan_copy(kept, PADANG, branch_id=PADANG_BRANCH)
+        office.deliver(LoanDueSoon(loan=loan, days=3, zone="Asia/Jakarta"))
         office.send()
     already = len(sent(office))
     office.channels[0].outcome = ACCEPTED
@@ -145,12 +145,12 @@ def test_two_who_were_one_person_get_one_digest_a_day(office, pair, is_away):
 
 def test_answers_given_for_the_merged_member_are_those_of_the_kept_one(both: Partners) -> None:
     merged, kept = new_id(), new_id()
-    facts = [
-        MemberFact(id=str(merged), version=2, institution_id=str(PKS), merged_into=str(kept)),
-        MemberFact(id=str(kept), version=1, institution_id=str(PKS)),
+    copies = [
+        MemberCopy(id=str(merged), version=2, institution_id=str(PKS), merged_into=str(kept)),
+        MemberCopy(id=str(kept), version=1, institution_id=str(PKS)),
     ]
     with both.database.transaction(TEST) as session:
-        copy_members(session, facts)
+        copy_members(session, copies)
     no_mail = [notices_pb2.Preference(kind="due_soon", channel="email", allowed=False)]
     put = notices_pb2.PutPreferencesRequest(member_id=str(merged), preferences=no_mail)
     both.stub.PutPreferences(put, metadata=both.caller("notices.write"))

@@ -17,7 +17,7 @@ from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened
 from rangkiang.members.v1.contacts_pb2 import GuardianContact
-from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact
+from rangkiang.members.v1.events_pb2 import MemberCopy, MemberErased
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications.channels import webpush
 from services.notifications.channels.opening import open_channels, push_application_key
@@ -36,7 +36,7 @@ from services.notifications.push_devices import (
     remove_device,
 )
 from services.notifications.tables import PushDevice
-from tests.fakes.notices import FakeChannel, loan_fact
+from tests.fakes.notices import FakeChannel, loan_copy
 from tests.fakes.push_service import PushService
 from tests.migrated import MigratedDatabases
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, TEST, Office
@@ -87,7 +87,7 @@ def devices(office: Office, member: UUID) -> list[str]:
 
 
 def lend(office: Office, member: UUID) -> None:
-    office.deliver(LoanOpened(loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH)))
+    office.deliver(LoanOpened(loan=loan_copy(member, PADANG, branch_id=PADANG_BRANCH)))
 
 
 def test_a_receipt_is_decrypted_by_the_browser_that_the_member_added(pushing: Office, service: PushService) -> None:
@@ -186,8 +186,8 @@ def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Of
         add(office, member, elsewhere(number, service))
     office.deliver(MemberErased(id=str(erased), version=9))
     with office.database.transaction(TEST) as session:
-        fact = MemberFact(id=str(merged), institution_id=str(PADANG), version=2, merged_into=str(kept))
-        copy_members(session, [fact])
+        copied = MemberCopy(id=str(merged), institution_id=str(PADANG), version=2, merged_into=str(kept))
+        copy_members(session, [copied])
     assert [len(devices(office, person)) for person in (erased, merged, kept)] == [0, 0, 1]
     with office.database.transaction(TEST) as session, pytest.raises(NotFound):
         add_device(session, office.master, elsewhere(9, service), member_id=erased, institution_id=PADANG, name="")
@@ -289,7 +289,7 @@ def test_a_receipt_takes_the_next_channel_while_the_circuit_of_web_push_is_open_
         lend(office, member)
         office.deliver(
             LoanDueSoon(
-                loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH), days=3, on="2026-11-21", zone="Asia/Jakarta"
+                loan=loan_copy(member, PADANG, branch_id=PADANG_BRANCH), days=3, on="2026-11-21", zone="Asia/Jakarta"
             )
         )
         office.send()

@@ -19,7 +19,7 @@ from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
 from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
 from services.notifications.sending.owners import PasswordCode
-from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
+from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_copy
 from tests.services.notifications.conftest import (
     JAYAPURA,
     JAYAPURA_BRANCH,
@@ -34,26 +34,26 @@ DUE = date(2026, 11, 24)
 
 
 def lend(office: Office, member: UUID, **values):
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)
-    office.deliver(LoanOpened(loan=fact))
-    return fact
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, **values)
+    office.deliver(LoanOpened(loan=loan))
+    return loan
 
 
 def remind(office: Office, member: UUID, *, days: int = 3, zone: str = "Asia/Jakarta", **values):
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)
-    office.deliver(LoanDueSoon(loan=fact, days=days, on="2026-11-21", zone=zone))
-    return fact
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, **values)
+    office.deliver(LoanDueSoon(loan=loan, days=days, on="2026-11-21", zone=zone))
+    return loan
 
 
-def warn(office: Office, member: UUID, *, step: int = 1, **values):
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)
-    office.deliver(LoanOverdue(loan=fact, step=step, days=step, zone="Asia/Jakarta"))
-    return fact
+def remind_overdue(office: Office, member: UUID, *, step: int = 1, **values):
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, **values)
+    office.deliver(LoanOverdue(loan=loan, step=step, days=step, zone="Asia/Jakarta"))
+    return loan
 
 
-def give_back(office: Office, fact):
-    office.deliver(LoanReturned(loan=loan_fact(
-        UUID(fact.member_id), PADANG, loan_id=UUID(fact.loan_id), version=fact.state_version + 1, state="in",
+def give_back(office: Office, loan):
+    office.deliver(LoanReturned(loan=loan_copy(
+        UUID(loan.member_id), PADANG, loan_id=UUID(loan.loan_id), version=loan.state_version + 1, state="in",
         branch_id=PADANG_BRANCH,
     )))  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_reminders_of_a_member_fold_into_one_digest_in_order_of_date(office):
     member = office.owners.add()
     with clock.frozen(MORNING):
         remind(office, member, title="Buku kedua", due_on=date(2026, 11, 24))
-        warn(office, member, title="Buku pertama", due_on=date(2026, 11, 20))
+        remind_overdue(office, member, title="Buku pertama", due_on=date(2026, 11, 20))
         office.send()
     (message,) = sent(office)
     assert message.kind == "loan_digest"
@@ -90,10 +90,10 @@ def test_reminders_of_a_member_fold_into_one_digest_in_order_of_date(office):
     assert len({row.message_id for row in office.notices()}) == 1
 
 
-def move(office: Office, fact, due_on: date):
-    member, loan_id = UUID(fact.member_id), UUID(fact.loan_id)
-    later = loan_fact(member, PADANG, loan_id=loan_id, version=fact.state_version + 1, branch_id=PADANG_BRANCH,
-                      title=fact.title, due_on=due_on)  # fmt: skip
+def move(office: Office, loan, due_on: date):
+    member, loan_id = UUID(loan.member_id), UUID(loan.loan_id)
+    later = loan_copy(member, PADANG, loan_id=loan_id, version=loan.state_version + 1, branch_id=PADANG_BRANCH,
+                      title=loan.title, due_on=due_on)  # fmt: skip
     office.deliver(LoanRenewed(loan=later, moved=True))
 
 
@@ -101,8 +101,8 @@ def test_books_whose_due_date_moved_are_one_digest_that_says_why(office):
     member = office.owners.add()
     with clock.frozen(MORNING):
         for title in ("Buku pertama", "Buku kedua"):
-            fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, title=title)
-            move(office, fact, date(2026, 11, 25))
+            loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, title=title)
+            move(office, loan, date(2026, 11, 25))
         office.send()
     (message,) = sent(office)
     assert message.kind == "loan_digest"
@@ -115,7 +115,7 @@ def test_a_moved_due_date_beside_a_reminder_asks_for_the_books(office):
     member = office.owners.add(language="en")
     with clock.frozen(MORNING):
         remind(office, member)
-        move(office, loan_fact(member, PADANG, branch_id=PADANG_BRANCH), date(2026, 11, 25))
+        move(office, loan_copy(member, PADANG, branch_id=PADANG_BRANCH), date(2026, 11, 25))
         office.send()
     (message,) = sent(office)
     assert message.subject == "Books to return – PDG Library"
@@ -123,12 +123,12 @@ def test_a_moved_due_date_beside_a_reminder_asks_for_the_books(office):
 
 
 def test_a_moved_due_date_that_was_renewed_or_has_passed_before_sending_is_dropped(office):
-    renewed, passed = (loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH) for _ in range(2))
+    renewed, passed = (loan_copy(office.owners.add(), PADANG, branch_id=PADANG_BRANCH) for _ in range(2))
     with clock.frozen(MORNING):
         office.owners.is_away = True
-        for fact in (renewed, passed):
-            move(office, fact, date(2026, 11, 25))
-        later = loan_fact(UUID(renewed.member_id), PADANG, loan_id=UUID(renewed.loan_id), version=3,
+        for loan in (renewed, passed):
+            move(office, loan, date(2026, 11, 25))
+        later = loan_copy(UUID(renewed.member_id), PADANG, loan_id=UUID(renewed.loan_id), version=3,
                           due_on=date(2026, 12, 2), branch_id=PADANG_BRANCH)  # fmt: skip
         office.deliver(LoanRenewed(loan=later))
     office.owners.is_away = False
@@ -143,7 +143,7 @@ def test_a_second_digest_of_a_day_waits_for_the_next_morning(office):
     with clock.frozen(MORNING):
         remind(office, member)
         office.send()
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
         office.send()
     assert len(sent(office)) == 1
     assert office.notices(state="waiting")[0].due_at == datetime(2026, 11, 22, 0, tzinfo=UTC)  # 07.00 WIB
@@ -160,10 +160,10 @@ def test_a_second_digest_of_a_day_waits_for_the_next_morning(office):
 )
 def test_digests_wait_in_the_quiet_hours_of_each_zone_across_midnight(office, institution, branch, zone, opening):
     member = office.owners.add()
-    fact = loan_fact(member, institution, branch_id=branch)
+    loan = loan_copy(member, institution, branch_id=branch)
     evening = opening - timedelta(hours=11)  # 20.00, before midnight
     with clock.frozen(evening):
-        office.deliver(LoanDueSoon(loan=fact, days=3, zone=zone))
+        office.deliver(LoanDueSoon(loan=loan, days=3, zone=zone))
     for moment in (
         evening,
         opening - timedelta(hours=7, seconds=1),
@@ -214,9 +214,9 @@ def test_a_book_that_comes_back_while_its_notice_is_tried_again_is_dropped(offic
     member = office.owners.add()
     office.channels[0].outcome = AWAY
     with clock.frozen(MORNING):
-        fact = remind(office, member)
+        loan = remind(office, member)
         office.send()
-        give_back(office, fact)
+        give_back(office, loan)
     office.channels[0].outcome = ACCEPTED
     office.send_at(MORNING + timedelta(minutes=2))
     assert office.notices(kind="due_soon")[0].reason == "LOAN_RETURNED"
@@ -277,7 +277,7 @@ def test_after_six_tries_the_next_channel_has_its_turn_and_after_the_last_a_lett
     office = Office(database, channels=[FakeChannel("smtp", outcome=AWAY), FakeChannel("sms", "phone", outcome=AWAY)])
     member = office.owners.add(phone="+6281234567890")
     with clock.frozen(MORNING):
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
     moment = MORNING
     for _ in range(400):
         office.send_at(moment)
@@ -291,7 +291,7 @@ def test_nobody_without_an_address_is_forgotten(office):
     member = office.owners.add(email="")
     with clock.frozen(MORNING):
         lend(office, member)
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
         office.send()
     assert office.states() == [("loan_receipt", "dropped", "NO_ADDRESS"), ("overdue", "print", "NO_ADDRESS")]
 
@@ -319,7 +319,7 @@ def test_preferences_decide_by_kind_and_channel(database):
         replace_answers(session, member, PADANG, answers)
     with clock.frozen(MORNING):
         remind(office, member)
-        warn(office, member, due_on=date(2026, 11, 20))
+        remind_overdue(office, member, due_on=date(2026, 11, 20))
         office.send()
     assert [message.kind for message in sent(office, 1)] == ["due_soon"]
     assert not sent(office)
@@ -332,11 +332,11 @@ def test_an_opt_out_of_digests_ends_what_they_hold_but_not_codes(office):
     office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
     with office.database.transaction(TEST) as session:
         opt_out(session, member, PADANG, kind="all", channel="all")
-    fact = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
-    fact.expires_at.FromDatetime(MORNING + timedelta(days=1))
+    issued = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
+    issued.expires_at.FromDatetime(MORNING + timedelta(days=1))
     with clock.frozen(MORNING):
         remind(office, member)
-        office.deliver(fact)
+        office.deliver(issued)
         office.send()
     (message,) = sent(office)
     assert message.kind == "slip"
@@ -359,10 +359,10 @@ def test_a_member_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(of
 
 def test_a_slip_that_is_void_has_no_message(office):
     member = office.owners.add()
-    fact = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(new_id()))
-    fact.expires_at.FromDatetime(MORNING + timedelta(days=1))
+    issued = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(new_id()))
+    issued.expires_at.FromDatetime(MORNING + timedelta(days=1))
     with clock.frozen(MORNING):
-        office.deliver(fact)
+        office.deliver(issued)
         office.send()
     assert office.states() == [("slip", "dropped", "CODE_VOID")]
 

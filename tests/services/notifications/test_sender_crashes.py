@@ -20,14 +20,14 @@ from services.notifications.channels.limits import LimitedChannel
 from services.notifications.ledger import resend_unknown
 from services.notifications.rpc.sending import send_until
 from services.notifications.tables import ChannelState
-from tests.fakes.notices import FakeChannel, loan_fact
+from tests.fakes.notices import FakeChannel, loan_copy
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
 
 
 def lend(office: Office) -> None:
-    office.deliver(LoanOpened(loan=loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)))
+    office.deliver(LoanOpened(loan=loan_copy(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)))
 
 
 class Killed(BaseException):
@@ -80,7 +80,7 @@ def test_a_reminder_without_an_answer_is_sent_once_more_and_no_third_time(databa
         die_after(channel, crash, handed_over=True)
         with clock.frozen(MORNING + timedelta(minutes=2 * crash)):
             if crash == 1:
-                late = loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20))
+                late = loan_copy(office.owners.add(), PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20))
                 office.deliver(LoanOverdue(loan=late, step=1, days=1, zone="Asia/Jakarta"))
             with pytest.raises(Killed):
                 office.send()

@@ -17,7 +17,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Channel, Outcome, send_and_wait
 from tests.conditions import eventually
 from tests.fakes.mail_server import MailServer
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
 from tests.services.notifications.test_mail_channel import MESSAGE
 from tests.services.notifications.test_sender_crashes import run_with_lost_commit
@@ -59,7 +59,7 @@ def ended(channel: Channel, message_id: str) -> Outcome | None:
 
 
 def lend(office: Office) -> None:
-    office.deliver(LoanOpened(loan=loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)))
+    office.deliver(LoanOpened(loan=loan_copy(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)))
 
 
 def test_other_mails_go_on_while_one_waits_for_its_reply(server: MailServer) -> None:

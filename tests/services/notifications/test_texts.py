@@ -17,7 +17,7 @@ from services.notifications.sending.owners import PasswordCode
 from services.notifications.sending.sender import Sender
 from services.notifications.sending.texts import ACCOUNT_PATH, LINK_PATH, SLIP_PATH
 from services.notifications.templates.store import render
-from tests.fakes.notices import loan_fact
+from tests.fakes.notices import loan_copy
 from tests.services.notifications.conftest import JAYAPURA, JAYAPURA_BRANCH, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
@@ -55,10 +55,10 @@ def test_links_in_notices_are_routes_of_the_gateway():
 def test_a_code_says_until_when_it_works_in_the_zone_of_its_member(office, facts):
     member, slip = office.owners.add(), new_id()
     office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
-    fact = SlipIssued(member_id=str(member), institution_id=str(JAYAPURA), slip_id=str(slip))
-    fact.expires_at.FromDatetime(MORNING + timedelta(minutes=30))
+    event = SlipIssued(member_id=str(member), institution_id=str(JAYAPURA), slip_id=str(slip))
+    event.expires_at.FromDatetime(MORNING + timedelta(minutes=30))
     with clock.frozen(MORNING):
-        office.deliver(fact, institution=JAYAPURA)
+        office.deliver(event, institution=JAYAPURA)
         office.send()
     assert facts["slip"]["valid_until"] == "2026-11-21T11:30:00+09:00"
     (message,) = [message for _, message in office.channels[0].sent]
@@ -66,7 +66,7 @@ def test_a_code_says_until_when_it_works_in_the_zone_of_its_member(office, facts
 
 
 def test_a_suspension_and_the_end_of_a_membership_say_how_many_days(office, facts):
-    loan = loan_fact(office.owners.add(), JAYAPURA, branch_id=JAYAPURA_BRANCH, state="in")
+    loan = loan_copy(office.owners.add(), JAYAPURA, branch_id=JAYAPURA_BRANCH, state="in")
     expiring = MembershipExpiring(
         member_id=loan.member_id, institution_id=str(JAYAPURA), expires_on="2026-12-21", days=30
     )

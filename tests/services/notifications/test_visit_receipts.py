@@ -12,7 +12,7 @@ from rangkiang.members.v1.events_pb2 import SlipIssued
 from services.notifications.preferences import opt_out
 from services.notifications.sending.owners import PasswordCode
 from services.notifications.sending.queue import VISIT
-from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
+from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_copy
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
@@ -23,19 +23,19 @@ def visited(database: Any, **values: Any) -> Office:
 
 
 def lend(office: Office, member: UUID, title: str, **values: Any) -> UUID:
-    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, title=title, **values)
-    office.deliver(LoanOpened(loan=fact))
-    return UUID(fact.loan_id)
+    loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, title=title, **values)
+    office.deliver(LoanOpened(loan=loan))
+    return UUID(loan.loan_id)
 
 
 def give_back(office: Office, member: UUID, title: str) -> None:
-    fact = loan_fact(member, PADANG, version=2, state="in", branch_id=PADANG_BRANCH, title=title)
-    office.deliver(LoanReturned(loan=fact))
+    loan = loan_copy(member, PADANG, version=2, state="in", branch_id=PADANG_BRANCH, title=title)
+    office.deliver(LoanReturned(loan=loan))
 
 
 def renew(office: Office, member: UUID, title: str) -> None:
-    fact = loan_fact(member, PADANG, version=2, branch_id=PADANG_BRANCH, title=title, due_on=date(2026, 12, 8))
-    office.deliver(LoanRenewed(loan=fact))
+    loan = loan_copy(member, PADANG, version=2, branch_id=PADANG_BRANCH, title=title, due_on=date(2026, 12, 8))
+    office.deliver(LoanRenewed(loan=loan))
 
 
 def texts(office: Office) -> list[str]:
@@ -98,7 +98,7 @@ def test_a_book_that_comes_back_in_the_same_visit_is_only_returned(database):
     with clock.frozen(MORNING):
         loan_id = lend(office, member, "Merantau ke Deli")
         lend(office, member, "Laskar Pelangi")
-        back = loan_fact(
+        back = loan_copy(
             member, PADANG, loan_id=loan_id, version=2, state="in", branch_id=PADANG_BRANCH, title="Merantau ke Deli"
         )
         office.deliver(LoanReturned(loan=back))

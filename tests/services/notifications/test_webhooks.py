@@ -24,9 +24,9 @@ from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers
 from services.notifications.rpc.webhooks import notify_owner
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks import delivery
-from services.notifications.webhooks.facts import forget_member
+from services.notifications.webhooks.events import forget_member
 from tests.fakes.http_receiver import Answer, HttpReceiver, Received
 from tests.fakes.mail_server import MailServer
 from tests.migrated import MigratedDatabases
@@ -91,9 +91,9 @@ def test_facts_of_another_institution_and_of_other_kinds_do_not_come(
     subscribe(partners, receiver.url, "member.registered")
     subscribe(partners, receiver.url, institution=UNAND)
     lend(partners)
-    fact = MemberRegistered(id=MEMBER, institution_id=str(PKS))
+    event = MemberRegistered(id=MEMBER, institution_id=str(PKS))
     with partners.database.transaction(TEST) as session:
-        handlers.create_welcome_notice(session, fact, Context(institution=str(PKS)))
+        handlers.create_welcome_notice(session, event, Context(institution=str(PKS)))
     assert deliver(partners) == 1
     assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
 
@@ -271,7 +271,7 @@ def test_an_erased_member_is_in_no_fact_and_old_facts_go(both: Partners, receive
     lend(both)
     with clock.frozen(NOON + timedelta(days=8)), both.database.transaction(TEST) as session:
         delivery.delete_old(session)
-        assert session.scalar(select(WebhookFact)) is None
+        assert session.scalar(select(WebhookEvent)) is None
 
 
 def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners, receiver: HttpReceiver) -> None:

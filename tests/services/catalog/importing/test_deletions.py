@@ -14,7 +14,7 @@ from chassis.context import READER, system
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
 from rangkiang.catalog.v1.events_pb2 import ItemsChanged
-from rangkiang.circulation.v1.events_pb2 import LoanFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.catalog import queries
 from services.catalog.importing import deletion as deletions
 from services.catalog.importing.dropped_sources import drop_source, preview_drop, undo_drop
@@ -60,7 +60,7 @@ def lend(database: Database, barcode: str, state: str = "on_loan", version: int 
 def put_state(database: Database, item: UUID, institution: UUID, state: str = "on_loan", version: int = 1) -> None:
     ids = {"item_id": str(item), "institution_id": str(institution)}
     assert (
-        put_states(database, [LoanFact(**ids, state=state, state_version=version, due_on="2026-12-03")], CONTEXT) == 1
+        put_states(database, [LoanCopy(**ids, state=state, state_version=version, due_on="2026-12-03")], CONTEXT) == 1
     )
 
 

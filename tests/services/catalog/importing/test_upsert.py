@@ -124,9 +124,9 @@ def test_a_batch_is_one_act_with_its_items_its_queue_and_its_fact(database: Data
         assert set(session.scalars(select(IndexQueue.record_number))) == set(records)
         assert session.scalars(select(Branch.confirmed)).all() == [False]
         of_records = outbox.c.type == RecordsChanged.DESCRIPTOR.full_name
-        fact = session.execute(select(outbox.c.body, outbox.c.version).where(of_records)).one()
-    event = orjson.loads(fact.body)
-    assert (event["source"], fact.version) == ("TEST", 1)
+        row = session.execute(select(outbox.c.body, outbox.c.version).where(of_records)).one()
+    event = orjson.loads(row.body)
+    assert (event["source"], row.version) == ("TEST", 1)
     assert sorted(event["record_ids"]) == sorted(record_id for record_id, _ in records.values())
     assert [int(version) for version in event["versions"]] == [1, 1]
 

@@ -124,10 +124,10 @@ def test_an_edit_changes_what_it_names_and_is_audited_and_published(database: Da
     assert edited_fields(row) == ["links", "motto", "phone"]
     with database.reading(system("test")) as session:
         (act,) = session.execute(select(audit.acts)).all()
-        facts = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
+        changes = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
     assert (act.act, act.actor, act.object) == ("catalog.edit_institution", "account-1", str(row.id))
     assert json.loads(act.facts)["phone"] == ["+6275520123", "+6275599999"]
-    assert [copy.code for copy in facts[before].institutions] == ["PKS"]
+    assert [copy.code for copy in changes[before].institutions] == ["PKS"]
 
 
 def test_an_edit_that_changes_nothing_leaves_no_trace(database: Database, manager: Context) -> None:

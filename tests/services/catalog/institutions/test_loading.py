@@ -159,7 +159,7 @@ def test_a_new_or_changed_institution_is_published_once_with_a_growing_version(
     institutions_data[0]["name"]["en"] += " of the town"
     load(database, institutions_data)
     with database.reading(system("test")) as session:
-        facts = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
-    told = [[(copy.code, copy.version) for copy in fact.institutions] for fact in facts]
+        changes = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
+    told = [[(copy.code, copy.version) for copy in change.institutions] for change in changes]
     assert told == [[(entry["code"], 1) for entry in institutions_data], [(institutions_data[0]["code"], 2)]]
-    assert facts[1].institutions[0].name.en.endswith("of the town")
+    assert changes[1].institutions[0].name.en.endswith("of the town")

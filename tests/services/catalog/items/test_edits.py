@@ -19,14 +19,14 @@ from services.catalog.items.edits import EditedItem, change_item, get_item, list
 from services.catalog.tables import IndexQueue, Institution, Item, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.items.test_identities import ids, owners, take_facts
+from tests.services.catalog.items.test_identities import ids, owners, take_events
 
 
 @pytest.fixture
 def caller(database: Database, import_: Importer) -> Context:
     """A cataloguer of an institution with one record of two items."""
     import_([book("1", items=[("PST", "A"), ("PST", "B")])])
-    take_facts(database)
+    take_events(database)
     with database.reading(READER) as session:
         institution = session.scalars(select(Institution.id)).one()
     return Context(institution=str(institution), actor="account-1")
@@ -52,7 +52,7 @@ def refusal(call: Any, *args: Any, **values: Any) -> Error:
 def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Context) -> None:
     added = add(database, caller, title=" Negeri  5 Menara ", author="Fuadi, Ahmad")
     assert (added.title, added.barcode, added.status, added.version) == ("Negeri 5 Menara", "N", "in_service", 1)
-    assert [(item["barcode"], item["record_id"]) for item in take_facts(database)] == [("N", added.record_id)]
+    assert [(item["barcode"], item["record_id"]) for item in take_events(database)] == [("N", added.record_id)]
     with database.reading(caller) as session:
         (listed,), cursor = list_fast_adds(session, cursor="", limit=0, context=caller)
         record = session.scalars(select(Record).where(Record.id == UUID(added.record_id))).one()
@@ -89,7 +89,7 @@ def test_a_fast_add_stays_with_its_record_until_an_import_has_its_barcode(
     added = add(database, caller, record_id=record_id)
     import_([book("1", "Kemarau", items=[("PST", "A"), ("PST", "B")])])
     assert str(ids(database)["N"]) == added.id
-    assert {item["title"] for item in take_facts(database) if item["barcode"] == "N"} >= {"Kemarau"}
+    assert {item["title"] for item in take_events(database) if item["barcode"] == "N"} >= {"Kemarau"}
     import_([book("2", "Negeri 5 Menara", items=[("PST", "N")])])
     assert str(ids(database)["N"]) == added.id
     assert owners(database) == {"A": "1", "B": "1", "N": "2"}
@@ -126,7 +126,7 @@ def test_an_edit_stays_when_its_record_is_imported_again(
     item_id = ids(database)["A"]
     changed = change(database, caller, item_id, 1, barcode="A2", status="in_repair")
     assert (changed.version, changed.barcode, changed.status) == (2, "A2", "in_repair")
-    assert [(item["barcode"], item["version"]) for item in take_facts(database)] == [("A2", 2)]
+    assert [(item["barcode"], item["version"]) for item in take_events(database)] == [("A2", 2)]
     import_([book("1", "Kemarau", items=[("PST", "A"), ("PST", "B")])])
     assert ids(database)["A2"] == item_id
     assert import_.reasons == []

@@ -38,10 +38,10 @@ def owners(database: Database) -> dict[str, str]:
         return {row.barcode or "-": row.control_key.rpartition("|")[2][-1] for row in rows}
 
 
-def take_facts(database: Database, fact: Any = ItemsChanged) -> list[dict[str, Any]]:
-    """The items of all facts since the last call, in order."""
+def take_events(database: Database, kind: Any = ItemsChanged) -> list[dict[str, Any]]:
+    """The items of all events since the last call, in order."""
     with database.transaction(CONTEXT) as session:
-        of_type = outbox.c.type == fact.DESCRIPTOR.full_name
+        of_type = outbox.c.type == kind.DESCRIPTOR.full_name
         bodies = session.scalars(select(outbox.c.body).where(of_type).order_by(outbox.c.id)).all()
         session.execute(delete(outbox).where(of_type))
     return [item for body in bodies for item in orjson.loads(body).get("items", orjson.loads(body).get("institutions"))]
@@ -60,19 +60,19 @@ def batches(import_: Importer, *files: Iterable[Marc], together: bool) -> None:
 def test_a_second_import_keeps_ids_and_publishes_only_changes(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A"), ("PST", "B")]), book("2", "Kemarau", items=[("PST", "C")])])
     first = ids(database)
-    facts = take_facts(database)
-    assert sorted(item["barcode"] for item in facts) == ["A", "B", "C"]
-    whole = next(item for item in facts if item["barcode"] == "C")
+    events = take_events(database)
+    assert sorted(item["barcode"] for item in events) == ["A", "B", "C"]
+    whole = next(item for item in events if item["barcode"] == "C")
     assert {name: whole[name] for name in ("title", "class", "language", "year", "version", "status")} == {
         "title": "Kemarau", "class": "899", "language": "ind", "year": 1956, "version": 1, "status": "in_service",
     }  # fmt: skip
     import_([book("1", items=[("PST", "B"), ("UTR", "A")]), book("2", "Kemarau", items=[("PST", "C")])])
     assert ids(database) == first
-    assert [(item["barcode"], item["version"]) for item in take_facts(database)] == [("A", 2)]
+    assert [(item["barcode"], item["version"]) for item in take_events(database)] == [("A", 2)]
     import_([book("2", "Kemarau panjang", items=[("PST", "C")])])
-    assert [(item["title"], item["version"]) for item in take_facts(database)] == [("Kemarau panjang", 2)]
+    assert [(item["title"], item["version"]) for item in take_events(database)] == [("Kemarau panjang", 2)]
     import_([book("2", "Kemarau panjang", items=[("PST", "C")], subjects=["Sawah"])])
-    assert take_facts(database) == []
+    assert take_events(database) == []
 
 
 @pytest.mark.parametrize("new_record_first", [True, False])
@@ -87,7 +87,7 @@ def test_a_barcode_that_moves_to_another_record_keeps_its_id(
     batches(import_, *files, together=together)
     assert ids(database) == {"A": ids(database)["A"], "B": item_id}
     assert owners(database) == {"A": "1", "B": "2"}
-    newest = {item["id"]: item for item in take_facts(database)}
+    newest = {item["id"]: item for item in take_events(database)}
     assert (newest[str(item_id)]["title"], newest[str(item_id)].get("gone")) == ("Kemarau", None)
     with database.reading(READER) as session:
         assert session.scalars(select(GoneItem.barcode)).all() in ([], [None])
@@ -119,10 +119,10 @@ def test_records_that_exchange_barcodes_in_two_batches_keep_both_ids(database: D
 def test_a_removed_item_is_published_and_gets_its_id_back(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A")])])
     item_id = ids(database)["A"]
-    take_facts(database)
+    take_events(database)
     import_([book("1")])
     assert ids(database) == {}
-    gone = take_facts(database)
+    gone = take_events(database)
     assert [(item["id"], item["version"], item["gone"], item["title"]) for item in gone] == [
         (str(item_id), 2, True, "Robohnya surau kami")
     ]
@@ -132,7 +132,7 @@ def test_a_removed_item_is_published_and_gets_its_id_back(database: Database, im
     assert ([(copy.id, copy.version, copy.gone) for copy in copies], cursor) == ([(str(item_id), 2, True)], "")
     import_([book("2", "Kemarau", items=[("PST", "A")])])
     assert ids(database) == {"A": item_id}
-    assert [(item["version"], item.get("gone")) for item in take_facts(database)] == [(3, None)]
+    assert [(item["version"], item.get("gone")) for item in take_events(database)] == [(3, None)]
     with database.reading(READER) as session:
         copies, _ = copy_page(session, "")
     assert [(copy.version, copy.gone, copy.title) for copy in copies] == [(3, False, "Kemarau")]
@@ -162,6 +162,6 @@ def test_facts_and_pages_have_at_most_their_number_of_items(database: Database, 
 def test_a_branch_that_an_import_opens_is_published_with_its_institution(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A")])])
     import_([book("1", items=[("UTR", "A")])])
-    facts = take_facts(database, InstitutionsChanged)
-    versions = [(int(fact["version"]), [branch["code"] for branch in fact["branches"]]) for fact in facts]
+    events = take_events(database, InstitutionsChanged)
+    versions = [(int(event["version"]), [branch["code"] for branch in event["branches"]]) for event in events]
     assert versions == [(2, ["PST"]), (3, ["PST", "UTR"])]

@@ -20,7 +20,7 @@ from chassis.service import Resources
 from chassis.settings import load as load_settings
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer, add_CirculationServicer_to_server
 from rangkiang.circulation.v1.events_pb2 import (
-    LoanFact,
+    LoanCopy,
     LoanOpened,
     LoanReturned,
     PoliciesChanged,
@@ -51,8 +51,8 @@ def items(database: Database, import_: Importer) -> dict[str, Item]:
         return {str(item.barcode): item for item in session.scalars(select(Item))}
 
 
-def loan(item: Item, version: int, state: str = "on_loan", due_on: str = "2026-12-03") -> LoanFact:
-    return LoanFact(
+def loan(item: Item, version: int, state: str = "on_loan", due_on: str = "2026-12-03") -> LoanCopy:
+    return LoanCopy(
         item_id=str(item.id),
         institution_id=str(item.institution_id),
         state=state,
@@ -61,12 +61,12 @@ def loan(item: Item, version: int, state: str = "on_loan", due_on: str = "2026-1
     )
 
 
-def tell(database: Database, fact: LoanFact) -> None:
-    tell_together(database, fact)
+def tell(database: Database, lent: LoanCopy) -> None:
+    tell_together(database, lent)
 
 
-def tell_together(database: Database, *facts: LoanFact) -> None:
-    events = [LoanOpened(loan=fact) if fact.state == "on_loan" else LoanReturned(loan=fact) for fact in facts]
+def tell_together(database: Database, *loans: LoanCopy) -> None:
+    events = [LoanOpened(loan=lent) if lent.state == "on_loan" else LoanReturned(loan=lent) for lent in loans]
     with database.transaction(CONTEXT) as session:
         keep_states(session, [(event, CONTEXT) for event in events])
 
@@ -160,7 +160,7 @@ def test_the_policy_says_what_is_only_read_here(database: Database, items: dict[
         institution, branch = session.scalars(select(Institution.id)).one(), session.scalars(select(Branch.id)).one()
 
     def put(version: int, *rules: tuple[str, str, bool]) -> None:
-        fact = PoliciesChanged(
+        changed = PoliciesChanged(
             institution_id=str(institution),
             version=version,
             read_here_only=[
@@ -170,7 +170,7 @@ def test_the_policy_says_what_is_only_read_here(database: Database, items: dict[
         )
         for _ in range(2):
             with database.transaction(CONTEXT) as session:
-                keep_rules(session, fact, CONTEXT)
+                keep_rules(session, changed, CONTEXT)
         follow_rules(database, CONTEXT, threading.Event())
 
     before = versions(database)
@@ -192,8 +192,8 @@ def test_the_policy_says_what_is_only_read_here(database: Database, items: dict[
 def test_a_snapshot_fills_what_is_missing(database: Database, items: dict[str, Item]) -> None:
     tell(database, loan(items["A"], 2, "in", ""))
     unknown = Item(id=UUID(int=7), institution_id=items["A"].institution_id)
-    facts = [loan(items["A"], 1), loan(items["B"], 1), *(loan(unknown, version) for version in range(1, 8))]
-    assert put_states(database, facts, CONTEXT) == 9
+    loans = [loan(items["A"], 1), loan(items["B"], 1), *(loan(unknown, version) for version in range(1, 8))]
+    assert put_states(database, loans, CONTEXT) == 9
     assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
     with database.reading(READER) as session:
         states = {row.item_id: (row.state, row.state_version) for row in session.scalars(select(ItemState))}
@@ -203,7 +203,7 @@ def test_a_snapshot_fills_what_is_missing(database: Database, items: dict[str, I
 class Circulation(CirculationServicer):
     """Gives circulation's snapshot in pages; `meanwhile` happens when one is requested."""
 
-    def __init__(self, pages: list[list[LoanFact]], meanwhile: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, pages: list[list[LoanCopy]], meanwhile: Callable[[], None] = lambda: None) -> None:
         self.pages, self.meanwhile = pages, meanwhile
 
     def Snapshot(self, request: SnapshotRequest, _context: Any) -> SnapshotReply:
@@ -261,15 +261,15 @@ def test_doctor_names_no_item_whose_fact_is_on_its_way(
     database: Database, items: dict[str, Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "ON_ITS_WAY_SECONDS", 0.01)
-    fact = loan(items["A"], 1)
+    lent = loan(items["A"], 1)
     looks: list[int] = []
 
     def arrive() -> None:
         if looks:
-            tell(database, fact)
+            tell(database, lent)
         looks.append(1)
 
-    circulation = Circulation([[fact], []], meanwhile=arrive)
+    circulation = Circulation([[lent], []], meanwhile=arrive)
     assert doctor(database, circulation).ok
     assert len(looks) == 4
 
@@ -288,8 +288,8 @@ def test_an_act_while_a_snapshot_is_read_stays(database: Database, items: dict[s
 def test_an_import_and_a_loan_at_once_lose_nothing(
     database: Database, items: dict[str, Item], import_: Importer
 ) -> None:
-    facts = [loan(items[barcode], version) for version in range(1, 21) for barcode in "AB"]
-    lender = threading.Thread(target=lambda: [tell(database, fact) for fact in facts])
+    loans = [loan(items[barcode], version) for version in range(1, 21) for barcode in "AB"]
+    lender = threading.Thread(target=lambda: [tell(database, lent) for lent in loans])
     lender.start()
     for number in range(10):
         import_([book("1", f"Kemarau {number}", items=[("PST", "A"), ("PST", "B")])])

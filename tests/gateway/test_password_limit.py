@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from gateway import password_turns
+from gateway import password_limit
 from services.members.sign_in import passwords
 from tests.conditions import eventually
 from tests.fakes.accounts import PASSWORD, add_staff, new_user
@@ -19,7 +19,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
 PEOPLE = 50
-CALLS = password_turns.AT_ONCE + 1  # of one process
+CALLS = password_limit.AT_ONCE + 1  # of one process
 PLACES = passwords.AT_ONCE + passwords.MOST_WAITING
 
 
@@ -53,7 +53,7 @@ async def sign_in(http: httpx.AsyncClient, user: str) -> httpx.Response:
 def test_everybody_signs_in_although_few_calls_are_in_members_at_once(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(password_turns, "WAIT_SECONDS", 60.0)
+    monkeypatch.setattr(password_limit, "WAIT_SECONDS", 60.0)
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 60.0)
     users = [add_staff(new_user("desk"), "desk").user for _ in range(3)]
 
@@ -77,7 +77,7 @@ def test_everybody_signs_in_although_few_calls_are_in_members_at_once(
 def test_a_sign_in_that_waited_two_seconds_is_refused_with_a_time_to_try_again(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(password_turns, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(password_limit, "WAIT_SECONDS", 1.0)
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 60.0)
     user = add_staff(new_user("desk"), "desk").user
     waiting = 12

@@ -1,4 +1,4 @@
-"""Kinds of facts for partners, their scopes and their content. Ids of members only for clients that may read them."""
+"""Kinds of events for partners, their scopes and their content. Ids of members only for clients that may read them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
-from rangkiang.circulation.v1.events_pb2 import LoanFact
-from services.notifications.tables import Webhook, WebhookFact
+from rangkiang.circulation.v1.events_pb2 import LoanCopy
+from services.notifications.tables import Webhook, WebhookEvent
 
 MANAGE_SCOPE, MEMBERS_SCOPE = "webhooks.manage", "facts.members"
-# Kind of facts -> scope that a client needs.
+# Kind of events -> scope that a client needs.
 SCOPES: Mapping[str, str] = {
     "loan.opened": "facts.loans",
     "loan.renewed": "facts.loans",
@@ -26,7 +26,7 @@ SCOPES: Mapping[str, str] = {
 }
 
 _webhooks = Webhook.__table__.c
-# Built once, because every fact about a loan needs it, although most institutions have no webhooks.
+# Built once, because every event about a loan needs it, although most institutions have no webhooks.
 _SUBSCRIBED = select(_webhooks.id, _webhooks.institution_id, _webhooks.kinds, _webhooks.with_members).where(
     _webhooks.institution_id.in_(bindparam("institutions", expanding=True)), _webhooks.state == "active"
 )
@@ -39,11 +39,11 @@ def scopes_for(webhook: Webhook) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A fact for partners.
+class PartnerEvent:
+    """An event for partners.
 
     facts      JSON values without data about members
-    member_id  for partners with facts.members; None if the fact is not about a member
+    member_id  for partners with facts.members; None if the event is not about a member
     """
 
     kind: str
@@ -52,33 +52,33 @@ class Fact:
     member_id: UUID | None
 
 
-def queue_facts(session: Session, facts: Sequence[Fact]) -> None:
-    """Queue each fact for each webhook of its institution with this kind."""
-    institutions = list({fact.institution_id for fact in facts})
+def queue_events(session: Session, events: Sequence[PartnerEvent]) -> None:
+    """Queue each event for each webhook of its institution with this kind."""
+    institutions = list({event.institution_id for event in events})
     webhooks = session.execute(_SUBSCRIBED, {"institutions": institutions}).all()
     now = clock.now()
     rows = [
         {
             "id": new_id(),
-            "institution_id": fact.institution_id,
+            "institution_id": event.institution_id,
             "webhook_id": webhook.id,
-            "kind": fact.kind,
-            "facts": fact.facts,
-            "member_id": fact.member_id if webhook.with_members else None,
+            "kind": event.kind,
+            "facts": event.facts,
+            "member_id": event.member_id if webhook.with_members else None,
             "occurred_at": now,
             "made_at": now,
             "delivered_at": None,
         }
-        for fact in facts
+        for event in events
         for webhook in webhooks
-        if webhook.institution_id == fact.institution_id and fact.kind in webhook.kinds
+        if webhook.institution_id == event.institution_id and event.kind in webhook.kinds
     ]
     if rows:
-        session.execute(insert(WebhookFact), rows)
+        session.execute(insert(WebhookEvent), rows)
 
 
-def loan_fact(kind: str, loan: LoanFact, **more: Any) -> Fact:
-    """Return the fact for partners about a loan.
+def loan_event(kind: str, loan: LoanCopy, **more: Any) -> PartnerEvent:
+    """Return the event for partners about a loan.
 
     more  further values, without data about members
     """
@@ -90,9 +90,9 @@ def loan_fact(kind: str, loan: LoanFact, **more: Any) -> Fact:
         "version": loan.state_version,
         **more,
     }
-    return Fact(kind, UUID(loan.institution_id), facts, UUID(loan.member_id) if loan.member_id else None)
+    return PartnerEvent(kind, UUID(loan.institution_id), facts, UUID(loan.member_id) if loan.member_id else None)
 
 
 def forget_member(session: Session, member_id: UUID) -> None:
-    """Delete the facts about an erased member, delivered or not."""
-    session.execute(delete(WebhookFact).where(WebhookFact.member_id == member_id))
+    """Delete the events about an erased member, delivered or not."""
+    session.execute(delete(WebhookEvent).where(WebhookEvent.member_id == member_id))
