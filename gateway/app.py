@@ -29,7 +29,7 @@ from chassis.metrics import telemetry
 from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.security.auth import TokenState
 from chassis.settings import Settings
-from gateway import api, partners, problems, web
+from gateway import api, oauth, partners, problems, web
 from gateway.api import search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
@@ -118,7 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # the process sets this before it stops
     app.router.routes += [Route(API + route.path, route.endpoint) for route in search.PLAIN_ROUTES]
-    for module in (*partners.MODULES, *web.MODULES):
+    for module in (oauth, *partners.MODULES, *web.MODULES):
         app.router.routes += [_page_route(route) for route in module.router.routes]
     templates = templates_of(app.router.routes)
     for router in api_routers():
@@ -161,8 +161,13 @@ def describe() -> bytes:
 
 
 def refuse(request: Request, error: Error) -> Response:
-    """Return the response to an error: a problem document, or for pages an HTML page when Accept prefers HTML."""
+    """Return the response to an error: a problem document, or for pages an HTML page when Accept prefers HTML.
+
+    Errors of /oauth/ have OAuth's form.
+    """
     request.scope["state"] |= {"reason": error.reason, "service": str(error.facts.get("service", ""))}
+    if request.url.path.startswith(oauth.ROOT):
+        return oauth.refusal(request, error)
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
         return web.error_page(request, error)

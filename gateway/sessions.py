@@ -37,7 +37,7 @@ RETRY_AFTER = timedelta(seconds=15)  # while members does not answer
 ENDED = frozenset({"SESSION_ENDED", "TOKEN_EXPIRED", "TOKEN_INVALID"})
 
 _COOKIE_FIELD = HTTP_COOKIE.encode() + b"="
-_WITHOUT_SESSIONS = ("/api/", "/static/", "/covers/", "/files/", "/openapi.json")
+_WITHOUT_SESSIONS = ("/api/", "/static/", "/covers/", "/files/", "/oauth/", "/openapi.json")
 _PROXY_FIELDS = (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via")
 _SESSION, _PROBLEM = "session", "session_problem"
 

@@ -24,6 +24,7 @@ from nacl.exceptions import BadSignatureError, CryptoError
 
 from chassis import clock
 from chassis.errors import Error, Unauthenticated, Unavailable
+from chassis.ids import new_id_text
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class TokenState:
-    """The public keys of tokens by id, 32 bytes each, and the sessions whose tokens are no longer valid."""
+    """The public keys of tokens by id, 32 bytes each, and the sessions and token ids that are no longer valid."""
 
     keys: Mapping[str, bytes]
     revoked: frozenset[str]
@@ -78,6 +79,7 @@ def sign_token(principal: Principal, *, key_id: str, private_key: bytes) -> str:
         "aud": AUDIENCE,
         "iat": now,
         "exp": now + TOKEN_SECONDS,
+        "jti": new_id_text(),
         "sub": principal.id,
         "sid": principal.session,
         "ins": principal.institution,
@@ -109,8 +111,8 @@ class TokenVerifier:
         self._read_at = float("-inf")
         self._is_away = False  # members did not answer the last time
         self._away_at = float("-inf")  # when it last did not answer
-        # hash of a token -> (time of its expiry, its caller); the newest is last
-        self._verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        # hash of a token -> (time of its expiry, its caller, its id); the newest is last
+        self._verified: OrderedDict[bytes, tuple[float, Principal, str]] = OrderedDict()
         # encoded header of a valid token -> id of its key, because to decode it takes a sixth of the check
         self._key_ids: dict[str, str] = {}
 
@@ -118,7 +120,7 @@ class TokenVerifier:
         """Return the caller.
 
         authorization  value of the header: `Bearer TOKEN`
-        raises         Unauthenticated  TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED
+        raises         Unauthenticated  TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, SESSION_ENDED
                        Unavailable      SIGN_IN_UNAVAILABLE  members has not answered since this process started
         """
         scheme, _, token = authorization.partition(" ")
@@ -130,33 +132,29 @@ class TokenVerifier:
         if verified is None or verified[0] <= clock.now().timestamp():
             verified = self._verify_new(token)
             self._remember(digest, verified)
-        principal = verified[1]
-        if principal.session in self._current_state().revoked:
+        _, principal, token_id = verified
+        revoked = self._current_state().revoked
+        if principal.session in revoked:
             raise Unauthenticated("SESSION_ENDED")
+        if token_id in revoked:
+            raise Unauthenticated("TOKEN_REVOKED")
         return principal
 
-    def _verify_new(self, token: str) -> tuple[float, Principal]:
+    def _verify_new(self, token: str) -> tuple[float, Principal, str]:
         try:
             header = token.partition(".")[0]
             key_id = self._key_ids.get(header) or str(jwt.get_unverified_header(token).get("kid", ""))
             state = self._current_state()
             if key_id not in state.keys:
                 state = self._current_state(LEAST_STATE_SECONDS)
-            claims: dict[str, Any] = _READER.decode(
-                token,
-                state.keys[key_id],
-                algorithms=[ALGORITHM],
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False},
-            )
+            claims = read_claims(token, state.keys[key_id])
             texts = [claims[name] for name in ("sub", "ins", "sid", "scope")]
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError("a claim that is no text")
             account, institution, session, scopes = texts
             principal = Principal(account, institution, session, frozenset(scopes.split()))
-            expires = float(claims["exp"])
-        except (jwt.PyJWTError, CryptoError, KeyError, ValueError, TypeError) as problem:
+            expires, token_id = float(claims["exp"]), str(claims.get("jti", ""))
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError) as problem:
             raise Unauthenticated("TOKEN_INVALID") from problem
         # Checked here, because the library does not use chassis.clock, which tests set.
         late_seconds = clock.now().timestamp() - expires
@@ -166,12 +164,12 @@ class TokenVerifier:
                 raise Unauthenticated("TOKEN_EXPIRED")
         if len(self._key_ids) < MOST_HEADERS:
             self._key_ids[header] = key_id
-        return expires, principal
+        return expires, principal, token_id
 
     def _was_away(self) -> bool:
         return time.monotonic() - self._away_at < RETURN_SECONDS
 
-    def _remember(self, digest: bytes, verified: tuple[float, Principal]) -> None:
+    def _remember(self, digest: bytes, verified: tuple[float, Principal, str]) -> None:
         with self._lock:
             self._verified[digest] = verified
             while len(self._verified) > MOST_TOKENS:
@@ -238,3 +236,23 @@ class _TokenReader(jwt.PyJWT):
 
 
 _READER = _TokenReader()
+
+
+def read_claims(token: str, key: bytes) -> dict[str, Any]:
+    """Return the claims of a token that the key has signed, also of one that has expired.
+
+    key     public, 32 bytes
+    raises  Unauthenticated  TOKEN_INVALID
+    """
+    try:
+        claims: dict[str, Any] = _READER.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False},
+        )
+    except (jwt.PyJWTError, CryptoError, ValueError, TypeError) as problem:
+        raise Unauthenticated("TOKEN_INVALID") from problem
+    return claims

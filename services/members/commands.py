@@ -128,7 +128,7 @@ def create_client(
     role: Annotated[str, typer.Option(help="desk, cataloguer, manager, administrator, partner or partner_members.")],
     json: Json = False,
 ) -> None:
-    """Add a client, and print its secret, which is not stored."""
+    """Add a client, and print its secret, which is not stored, and a command that gets an access token."""
     with open_for_command("members") as resources:
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
@@ -136,11 +136,13 @@ def create_client(
                 session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
             )
             _record(session, "members.add_client", kind="client", object_id=client.id)
-        result = {"client_id": str(client.id), "client_secret": secret}
+        credentials = {"client_id": str(client.id), "client_secret": secret}
+        curl = f"curl -s -u {client.id}:{secret} -d grant_type=client_credentials {_own_url(resources)}/oauth/token"
+        how = fill("CLIENT_TOKEN_HOW", {}).in_language(resources.settings.language)
     if json:
-        print_json(result)
+        print_json({**credentials, "curl": curl})
     else:
-        print_text("\n".join(f"{key}: {value}" for key, value in result.items()))
+        print_text("\n".join((*(f"{key}: {value}" for key, value in credentials.items()), "", how, curl)))
 
 
 @client_app.command("list")
@@ -318,10 +320,15 @@ def _keys(resources: Resources) -> keys.Keys:
     return keys.Keys(resources.database, resources.settings.of(MembersSettings))
 
 
-def _print_link(resources: Resources, user: str, secret: str, *, json: bool) -> None:
+def _own_url(resources: Resources) -> str:
+    """Return PUBLIC_URL, or without it the address of a library on this machine."""
     settings = resources.settings
-    public_url = settings.of(MembersSettings).public_url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
-    link = f"{public_url}/sign-in/link/{secret}"
+    scheme = "https" if settings.tls_cert else "http"
+    return settings.of(MembersSettings).public_url.rstrip("/") or f"{scheme}://127.0.0.1:{settings.port}"
+
+
+def _print_link(resources: Resources, user: str, secret: str, *, json: bool) -> None:
+    link = f"{_own_url(resources)}/sign-in/link/{secret}"
     if json:
         print_json({"user": user, "link": link})
     else:

@@ -17,6 +17,7 @@ SERVICE = Service(
         "account_roles",
         "sessions",
         "clients",
+        "revoked_tokens",
         "links",
         "slips",
         "categories",

@@ -45,7 +45,9 @@ class GetTokenStateReply(_message.Message):
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SigningKey]: ...
     @_builtins.property
     def revoked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of sessions and clients whose access tokens are no longer valid, although they may not have expired."""
+        """Ids of sessions and clients whose access tokens are no longer valid, although they may not have expired, and ids
+        (`jti`) of single tokens.
+        """
 
     def __init__(
         self,

@@ -69,6 +69,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenReply.FromString,
                 _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/rangkiang.members.v1.Members/RevokeToken',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenReply.FromString,
+                _registered_method=True)
         self.GetLink = channel.unary_unary(
                 '/rangkiang.members.v1.Members/GetLink',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.GetLinkRequest.SerializeToString,
@@ -360,6 +365,13 @@ class MembersServicer:
 
     def IssueToken(self, request, context):
         """Issues an access token to a client of another system.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Revokes an access token of a client. Every process refuses it within 20 seconds. An unknown token is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -749,6 +761,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.IssueToken,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenReply.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenReply.SerializeToString,
             ),
             'GetLink': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLink,
@@ -1142,6 +1159,33 @@ class Members:
             '/rangkiang.members.v1.Members/IssueToken',
             rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_sign__in__pb2.IssueTokenReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/RevokeToken',
+            rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_sign__in__pb2.RevokeTokenReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class MembersStub:
     """Ends a session. Ending it twice is no error."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.IssueTokenRequest, _sign_in_pb2.IssueTokenReply]
     """Issues an access token to a client of another system."""
+    RevokeToken: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.RevokeTokenRequest, _sign_in_pb2.RevokeTokenReply]
+    """Revokes an access token of a client. Every process refuses it within 20 seconds. An unknown token is no error."""
     GetLink: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.GetLinkRequest, _sign_in_pb2.GetLinkReply]
     """Returns the account of a one-time link, and a new second factor when its roles need one."""
     UseLink: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.UseLinkRequest, _sign_in_pb2.UseLinkReply]
@@ -170,6 +172,8 @@ class MembersAsyncStub(MembersStub):
     """Ends a session. Ending it twice is no error."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.IssueTokenRequest, _sign_in_pb2.IssueTokenReply]  # type: ignore[assignment]
     """Issues an access token to a client of another system."""
+    RevokeToken: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.RevokeTokenRequest, _sign_in_pb2.RevokeTokenReply]  # type: ignore[assignment]
+    """Revokes an access token of a client. Every process refuses it within 20 seconds. An unknown token is no error."""
     GetLink: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.GetLinkRequest, _sign_in_pb2.GetLinkReply]  # type: ignore[assignment]
     """Returns the account of a one-time link, and a new second factor when its roles need one."""
     UseLink: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.UseLinkRequest, _sign_in_pb2.UseLinkReply]  # type: ignore[assignment]
@@ -315,6 +319,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sign_in_pb2.IssueTokenReply, _abc.Awaitable[_sign_in_pb2.IssueTokenReply]]:
         """Issues an access token to a client of another system."""
+
+    @_abc_1.abstractmethod
+    def RevokeToken(
+        self,
+        request: _sign_in_pb2.RevokeTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sign_in_pb2.RevokeTokenReply, _abc.Awaitable[_sign_in_pb2.RevokeTokenReply]]:
+        """Revokes an access token of a client. Every process refuses it within 20 seconds. An unknown token is no error."""
 
     @_abc_1.abstractmethod
     def GetLink(

@@ -186,10 +186,22 @@ class SignInMethods:
         caller = _sign_in_context(rpc.context(context))
         with self._database.reading(caller) as session:
             client = clients.check_client(session, request.client_id, request.client_secret)
+            principal = clients.principal_of(client, request.scope)
         if clients.is_use_due(client):
             with self._database.transaction(caller) as session:
                 clients.mark_used(session, client.id)
-        return wire.IssueTokenReply(token=self._token(clients.principal_of(client)))
+        return wire.IssueTokenReply(token=self._token(principal), scope=" ".join(sorted(principal.scopes)))
+
+    def RevokeToken(self, request: wire.RevokeTokenRequest, context: grpc.ServicerContext) -> wire.RevokeTokenReply:
+        caller = _sign_in_context(rpc.context(context))
+        with self._database.transaction(caller) as session:
+            client = clients.check_client(session, request.client_id, request.client_secret)
+            if clients.revoke_token(session, client, request.token):
+                acting = replace(
+                    caller, actor=str(client.id), institution=str(client.institution_id), session=str(client.id)
+                )
+                audit.record(session, acting, "members.revoke_token", kind="client", object_id=client.id)
+        return wire.RevokeTokenReply()
 
     def GetLink(self, request: wire.GetLinkRequest, context: grpc.ServicerContext) -> wire.GetLinkReply:
         with self._database.transaction(_sign_in_context(rpc.context(context))) as session:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from contextlib import suppress
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated
+from chassis.database.sql import insert_ignore
+from chassis.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 from chassis.ids import new_id, parse_or_nil
-from chassis.security.auth import Principal
+from chassis.security.auth import Principal, read_claims
 from services.members import roles
+from services.members.keys import OVERLAP, public_keys
 from services.members.sign_in.sessions import SECRET_BYTES, SEEN_STEP, hash_secret
-from services.members.tables import Client
+from services.members.tables import Client, RevokedToken
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# Of one client in the lifetime of its tokens, because every process reads the ids of all revoked tokens.
+MOST_REVOKED = 1_000
 
 
 def list_clients(session: Session) -> list[Client]:
@@ -89,14 +94,44 @@ def is_use_due(client: Client) -> bool:
     return client.last_used_at is None or client.last_used_at + SEEN_STEP <= clock.now()
 
 
-def principal_of(client: Client) -> Principal:
-    """Return the principal of a client's access tokens."""
+def principal_of(client: Client, scope: str = "") -> Principal:
+    """Return the principal of an access token of a client.
+
+    scope   scopes of the token, separated by spaces; "": all scopes of the client's role
+    raises  Invalid  SCOPE_NOT_HELD
+    """
+    held = roles.scopes_of([client.role])
+    requested = frozenset(scope.split()) or held
+    if not requested <= held:
+        raise Invalid("SCOPE_NOT_HELD", scopes=" ".join(sorted(requested - held))[:200])
     return Principal(
-        id=str(client.id),
-        institution=str(client.institution_id),
-        session=str(client.id),
-        scopes=roles.scopes_of([client.role]),
+        id=str(client.id), institution=str(client.institution_id), session=str(client.id), scopes=requested
     )
+
+
+def revoke_token(session: Session, client: Client, token: str) -> bool:
+    """Revoke one access token of a client. Returns False for an invalid or unknown token (RFC 7009 §2.2).
+
+    raises  Invalid  TOKEN_OF_OTHER_CLIENT
+            TooMany  TOKENS_REVOKED_OFTEN
+    """
+    for key in public_keys(session):
+        with suppress(Unauthenticated):
+            claims = read_claims(token, key.public_key)
+            break
+    else:
+        return False
+    if claims["sid"] != str(client.id):
+        raise Invalid("TOKEN_OF_OTHER_CLIENT")
+    token_id, now = parse_or_nil(str(claims.get("jti", ""))), clock.now()
+    if not token_id.int:
+        return False
+    is_recent = (RevokedToken.client_id == client.id, RevokedToken.revoked_at > now - OVERLAP)
+    if (session.scalar(select(func.count()).select_from(RevokedToken).where(*is_recent)) or 0) >= MOST_REVOKED:
+        raise TooMany("TOKENS_REVOKED_OFTEN", most=MOST_REVOKED, seconds=int(OVERLAP.total_seconds()))
+    row = {"id": token_id, "institution_id": client.institution_id, "client_id": client.id, "revoked_at": now}
+    insert_ignore(session, RevokedToken, [row])
+    return True
 
 
 def mark_used(session: Session, client_id: UUID) -> None:

@@ -20,7 +20,7 @@ from chassis.security.auth import Principal
 from services.members.keys import OVERLAP
 from services.members.roles import MEMBER, scopes_of
 from services.members.settings import MembersSettings
-from services.members.tables import Account, AccountRole, Client, Session
+from services.members.tables import Account, AccountRole, Client, RevokedToken, Session
 
 SECRET_BYTES = 24
 KEPT = timedelta(days=30)  # of ended sessions, so that staff can find out who signed in
@@ -120,11 +120,12 @@ def end_sessions(session: DatabaseSession, account_id: UUID, *, keep: UUID | Non
 
 
 def revoked(session: DatabaseSession) -> list[str]:
-    """Return the ids of ended sessions and revoked clients whose access tokens may not have expired."""
+    """Return the ids of ended sessions, revoked clients and revoked tokens whose access may not have expired."""
     oldest: datetime = clock.now() - OVERLAP
     ended = session.scalars(select(Session.id).where(Session.ended_at > oldest))
     clients = session.scalars(select(Client.id).where(Client.revoked_at > oldest))
-    return [str(row_id) for row_id in (*ended, *clients)]
+    tokens = session.scalars(select(RevokedToken.id).where(RevokedToken.revoked_at > oldest))
+    return [str(row_id) for row_id in (*ended, *clients, *tokens)]
 
 
 def hash_secret(secret: str) -> bytes:
@@ -155,8 +156,9 @@ def held_scopes(session: DatabaseSession, ids: Iterable[str]) -> dict[UUID, froz
 
 
 def forget_old(session: DatabaseSession) -> None:
-    """Delete sessions that ended a month ago, and those without a request for a year."""
+    """Delete sessions that ended a month ago, those without a request for a year, and revoked tokens that expired."""
     now = clock.now()
+    session.execute(delete(RevokedToken).where(RevokedToken.revoked_at < now - OVERLAP))
     session.execute(
         delete(Session).where(or_(Session.ended_at < now - KEPT, Session.last_seen_at < now - timedelta(days=366)))
     )

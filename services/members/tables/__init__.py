@@ -12,6 +12,7 @@ from services.members.tables.identity import (
     Link,
     MasterKey,
     PasswordCode,
+    RevokedToken,
     Session,
     SigningKey,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Merge",
     "NumberSeries",
     "PasswordCode",
+    "RevokedToken",
     "Session",
     "SigningKey",
     "Table",

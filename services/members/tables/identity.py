@@ -98,6 +98,20 @@ class Client(Table):
     revoked_at: Mapped[datetime | None]
 
 
+class RevokedToken(Table):
+    """An access token that its client revoked. The row is needed until the token has expired.
+
+    id  claim `jti` of the token
+    """
+
+    __tablename__ = "revoked_tokens"
+    __table_args__ = (Index("revoked_tokens_time", "revoked_at"), Index("revoked_tokens_client", "client_id"))
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    revoked_at: Mapped[datetime]
+
+
 class Link(Table):
     """A one-time link with which staff set their password.
 

@@ -60,4 +60,4 @@ def test_resync_copies_the_institutions_of_the_catalogue(tmp_path: Path) -> None
     assert (code, json.loads(line)) == (0, {"service": "members", "rows": {"institutions": 1, "loans": 0}})
     code, line = run("client", "create", "opac", "--institution", "PKS", "--role", "desk", "--json", data=data)
     assert code == 0
-    assert set(json.loads(line)) == {"client_id", "client_secret"}
+    assert set(json.loads(line)) == {"client_id", "client_secret", "curl"}
