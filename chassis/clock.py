@@ -21,6 +21,11 @@ def now() -> datetime:
     return _frozen or datetime.now(UTC)
 
 
+def utc_text(moment: datetime, timespec: str = "seconds") -> str:
+    """Return an aware time as the API writes it: ISO 8601 in UTC, with `Z` at the end."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def uptime() -> float:
     """Return seconds that go on while the machine sleeps, and that no change of the clock changes."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if _frozen is None else (_frozen - _ahead).timestamp()

@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, overload
 
+from chassis.clock import utc_text
 from chassis.redaction import redact_facts
 from chassis.sentences import LocalText, fill
 
@@ -150,9 +151,8 @@ class Outdated(Error):
         changed     names of the fields that have changed since that version
         changed_at  time of the last change, UTC
         """
-        fields = ", ".join(changed)
-        moment = changed_at.isoformat(timespec="seconds")
-        return cls("VERSION_OUTDATED", version=version, given=given, changed=fields, changed_at=moment)
+        moment = utc_text(changed_at)
+        return cls("VERSION_OUTDATED", version=version, given=given, changed=[*changed], changed_at=moment)
 
 
 class KeyReused(Error):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -26,6 +26,7 @@ from rangkiang.common.v1 import options_pb2, refusal_pb2
 OneMessage = TypeVar("OneMessage", bound=Message)
 OneResponse = TypeVar("OneResponse", bound="ResponseModel")
 _Convert = Callable[[Message, str], Any]
+_PARTS = re.compile(r"[.\[]")
 TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 
 
@@ -72,8 +73,21 @@ class Refusal(ResponseModel):
     def of(cls, message: refusal_pb2.Refusal, language: str) -> Refusal:
         """Return the model of a refusal, with its sentence in this language."""
         detail = LocalText(message.sentence.id, message.sentence.en).in_language(language)
-        facts = {name: value_of(fact) for name, fact in message.facts.items()}
+        facts = public_facts({name: value_of(fact) for name, fact in message.facts.items()})
         return cls.model_construct(reason=message.reason, facts=facts, detail=detail)
+
+
+def public_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return facts for a response: `field` is a JSON Pointer into the request's body (RFC 6901)."""
+    field = facts.get("field")
+    if not isinstance(field, str) or field[:1] in ("", "/"):
+        return facts
+    return {**facts, "field": pointer(_PARTS.split(field.replace("]", "")))}
+
+
+def pointer(parts: Iterable[str | int]) -> str:
+    """Return the JSON Pointer (RFC 6901) of a value in a document."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 def value_of(fact: refusal_pb2.Fact) -> Any:

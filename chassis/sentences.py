@@ -29,7 +29,7 @@ class LocalText:
     en: str
 
     def format(self, facts: Mapping[str, Any]) -> LocalText:
-        """Replace each `{fact}`; a LocalText or date is written in the language. A placeholder without a fact stays."""
+        """Replace each `{fact}`: a LocalText or date in the language, a list with commas. One without a fact stays."""
         return LocalText(self.id.format_map(_Facts(facts, "id")), self.en.format_map(_Facts(facts, "en")))
 
     def in_language(self, language: str) -> str:
@@ -49,6 +49,8 @@ class _Facts(dict[str, Any]):
                 return getattr(value, self._language)
             case date() if not isinstance(value, datetime):
                 return f"{value.day} {_MONTHS[self._language][value.month - 1]} {value.year}"
+            case list() | tuple():
+                return ", ".join(map(str, value)) or "–"
             case _:
                 return value
 

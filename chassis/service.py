@@ -220,7 +220,7 @@ def load(name: str) -> Service:
     if ":" not in name:
         names = service_names()
         if name not in names:
-            raise Invalid("SERVICE_UNKNOWN", given=name, known=", ".join(names))
+            raise Invalid("SERVICE_UNKNOWN", given=name, known=[*names])
         name = f"services.{name}.service:SERVICE"
     service: Service = resolve(name)
     return service

@@ -31,7 +31,7 @@ def known_scheme(url: str, table: Mapping[str, str]) -> str:
     if scheme in table:
         return scheme
     near = difflib.get_close_matches(scheme, table, n=1, cutoff=0.5)
-    known_schemes = ", ".join(sorted(table))
+    known_schemes = sorted(table)
     if near:
         raise Invalid("URL_SCHEME_MISSPELT", scheme=scheme, known=known_schemes, nearest=near[0])
     raise Invalid("URL_SCHEME_UNKNOWN", scheme=scheme, known=known_schemes)

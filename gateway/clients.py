@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi import Depends
 from starlette.requests import Request
 
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Outdated
 from chassis.rpc.client import AioChannel, aio_channel, check_health
 from chassis.rpc.client_calls import has_replay
 from chassis.settings import Settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsAsyncStub
 
 Reply = TypeVar("Reply")
+ACCEPTED_VERSIONS = "accepted_versions"  # in the state of a request: the versions in If-Match; None for `*`
 
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 # Values that gRPC accepts in text metadata.
@@ -134,7 +135,7 @@ else:
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
     """Call a method of a service on behalf of this request.
 
-    The metadata has language, request id, trace and credential; for writes also Idempotency-Key and If-Match. On pages
+    The metadata has language, request id, trace and credential; for writes also Idempotency-Key. On pages
     the credential is the token of the browser's session, and the key comes from the form (gateway.sessions.forward).
     When the service replays the reply to an earlier call, the response has the header `Idempotency-Replayed: true`.
 
@@ -155,11 +156,28 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
             if not _PRINTABLE.fullmatch(value):
                 raise Invalid("HEADER_NOT_TEXT", header=name.decode())
             metadata.append((name.decode(), value))
-    reply = await method(message, timeout=request.app.state.settings.call_seconds, metadata=metadata)
+    seconds = request.app.state.settings.call_seconds
+    try:
+        reply = await method(message, timeout=seconds, metadata=metadata)
+    except Outdated as outdated:
+        if not _accept_version(request, message, outdated.facts.get("version")):
+            raise
+        reply = await method(message, timeout=seconds, metadata=metadata)
     if has_replay():
         request.scope["state"]["has_replay"] = True
     return reply
 
 
+def _accept_version(request: Request, message: Any, version: Any) -> bool:
+    """Put this version into a message, or into the message in it, if If-Match is a list or `*` that accepts it too."""
+    accepted: set[int] | None = request.scope["state"].get(ACCEPTED_VERSIONS, set())
+    if accepted is not None and version not in accepted:
+        return False
+    parts = [message, *(getattr(message, field.name) for field, _ in message.ListFields() if field.message_type)]
+    versioned = next((part for part in parts if hasattr(part, "version")), message)
+    versioned.version = version
+    return True
+
+
 _FORWARDED = (b"authorization",)
-_FORWARDED_ON_WRITES = (b"authorization", b"idempotency-key", b"if-match")
+_FORWARDED_ON_WRITES = (b"authorization", b"idempotency-key")

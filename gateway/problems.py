@@ -11,11 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Conflict, Error, Invalid, NotFound
+from chassis.models import public_facts
 from chassis.sentences import sentence
+from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.request_guard import request_id
 
 MEDIA_TYPE = "application/problem+json"
+# Path of the pages of reasons; `type` of a problem document is the address of the page of its reason.
+PAGES = "/docs/errors"
+# Reasons that tell a client that its token is the problem (RFC 6750 §3.1).
+_TOKEN_REASONS = frozenset({"TOKEN_INVALID", "TOKEN_EXPIRED", "SESSION_ENDED"})
 
 # Sentence keys of the titles of problem documents, by status.
 TITLES: Mapping[int, str] = {
@@ -30,6 +36,7 @@ TITLES: Mapping[int, str] = {
     412: "TITLE_OUTDATED",
     413: "TITLE_CONTENT_TOO_LARGE",
     414: "TITLE_ADDRESS_TOO_LONG",
+    415: "TITLE_UNSUPPORTED_MEDIA_TYPE",
     422: "TITLE_CANNOT_BE_PROCESSED",
     428: "TITLE_VERSION_NEEDED",
     429: "TITLE_TOO_MANY_REQUESTS",
@@ -48,6 +55,10 @@ class NotAcceptable(Error):
     http_status = 406
 
 
+class UnsupportedMediaType(Error):
+    http_status = 415
+
+
 class VersionNeeded(Error):
     http_status = 428
 
@@ -62,7 +73,7 @@ def from_http(problem: HTTPException, *, methods: Iterable[str]) -> Error:
     if problem.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("ROUTE_NOT_FOUND")
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=", ".join(sorted(methods)))
+        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=sorted(methods))
     return Invalid("REQUEST_INVALID")
 
 
@@ -76,14 +87,18 @@ def document(request: Request, error: Error) -> bytes:
     lang = language(request)
     return orjson.dumps(
         {
-            "type": "about:blank",
+            "type": absolute_url(request, f"{PAGES}/{error.reason}"),
             "title": title(error.http_status, lang),
             "status": error.http_status,
             "detail": error.sentence.in_language(lang),
             "reason": error.reason,
-            "facts": error.facts,
+            "facts": public_facts(error.facts),
             "refusals": [
-                {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(lang)}
+                {
+                    "reason": refusal.reason,
+                    "facts": public_facts(refusal.facts),
+                    "detail": refusal.sentence.in_language(lang),
+                }
                 for refusal in error.refusals
             ],
             "instance": f"urn:rangkiang:request:{request_id(request)}",
@@ -100,7 +115,10 @@ def headers(error: Error, lang: str) -> dict[str, str]:
         "Vary": "Accept, Accept-Language, Cookie",
     }
     if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
-        fields["Allow"] = str(error.facts.get("allow", "GET"))
+        fields["Allow"] = ", ".join(error.facts.get("allow", ["GET"]))
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        cause = ', error="invalid_token"' if error.reason in _TOKEN_REASONS else ""
+        fields["WWW-Authenticate"] = f'Bearer realm="rangkiang"{cause}'
     if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
         fields["Retry-After"] = "2"
     if isinstance(error, Conflict):

@@ -98,9 +98,9 @@ def once(
 
 def _replay(row: Any, body: bytes, caller: Context, reply_type: type[Reply]) -> Reply:
     if row.request != body:
-        raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=row.at.isoformat(timespec="seconds"))
+        raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=clock.utc_text(row.at))
     if row.reply is None:
-        raise Refused("REPLY_NOT_KEPT", done_at=row.at.isoformat(timespec="seconds"))
+        raise Refused("REPLY_NOT_KEPT", done_at=clock.utc_text(row.at))
     caller.trailers[REPLAYED] = "1"
     return reply_type.FromString(row.reply)
 

@@ -40,7 +40,7 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
         return None
     missing = [name for name, path in names.items() if not path]
     if missing:
-        raise Invalid("TLS_INCOMPLETE", missing=", ".join(missing))
+        raise Invalid("TLS_INCOMPLETE", missing=[*missing])
     for name, path in names.items():
         try:
             with open(path, "rb"):

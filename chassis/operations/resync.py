@@ -113,7 +113,7 @@ def resync(
     """Copy again the data that a service keeps from other services; current rows do not change."""
     manifest = load(service)
     if not manifest.projections:
-        services = ", ".join(other.name for other in discover() if other.projections)
+        services = [other.name for other in discover() if other.projections]
         raise Invalid("NOTHING_TO_RESYNC", service=service, known=services)
     with open_for_command(service) as resources:
         rows = refill(resources)

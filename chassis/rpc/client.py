@@ -192,7 +192,7 @@ def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
         return None
     missing = [name for name, path in names.items() if not path]
     if missing:
-        raise Invalid("GRPC_TLS_INCOMPLETE", missing=", ".join(missing))
+        raise Invalid("GRPC_TLS_INCOMPLETE", missing=[*missing])
     certificate, key, authority = (_read(name, path) for name, path in names.items())
     return certificate, key, authority
 

@@ -223,7 +223,7 @@ def _with_caller(
     if scope.startswith(SERVICE_SCOPE):
         name, names = peer_service(grpc_context), scope.removeprefix(SERVICE_SCOPE).split(",")
         if name not in names:
-            raise Forbidden("SERVICE_ONLY", service=", ".join(names))
+            raise Forbidden("SERVICE_ONLY", services=[*names])
         return replace(context, institution="*", actor=f"system:{name}")
     authorization = dict(grpc_context.invocation_metadata()).get("authorization", "")
     if not authorization or verifier is None:

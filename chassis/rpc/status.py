@@ -7,12 +7,14 @@ rangkiang.common.v1.Refusal per reason, whose facts keep their types.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NoReturn
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from chassis import clock
 from chassis.errors import Error, Invalid, Refusal, TooLate, Unavailable, error_for
 from chassis.models import value_of
 from chassis.sentences import LocalText
@@ -137,6 +139,8 @@ def _to_fact(value: Any) -> refusal_pb2.Fact:
             return refusal_pb2.Fact(list=refusal_pb2.FactList(values=_to_list(value)))
         case set() | frozenset():
             return refusal_pb2.Fact(list=refusal_pb2.FactList(values=_to_list(sorted(value))))
+        case datetime():
+            return refusal_pb2.Fact(text=clock.utc_text(value))
         case _:
             return refusal_pb2.Fact(text=str(value)[:_MAX_FACT_CHARACTERS])
 

@@ -56,7 +56,7 @@ def _document(
 ) -> dict[str, Any]:
     """Return the copy. `loans` None means that circulation did not respond; null marks the copy as incomplete."""
     return {
-        "made_at": clock.now().isoformat(timespec="seconds"),
+        "made_at": clock.utc_text(clock.now()),
         "member": plain(reply.member),
         "data_requests": [plain(row) for row in reply.requests],
         "loans": None if loans is None else [to_model(Loan, loan).model_dump(mode="json") for loan in loans],

@@ -68,7 +68,7 @@ async def get_record(request: Request, record_id: RecordId, query: Annotated[Nea
     """Return a record. Accept selects JSON for display, or a format of `/records/{record_id}.{ending}`."""
     media_type = preferred_media_type(request.headers.get("accept", ""), MEDIA_TYPES)
     if media_type is None:
-        raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=", ".join(MEDIA_TYPES))
+        raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=[*MEDIA_TYPES])
     return await record_in_format(request, record_id, ENDING_BY_MEDIA_TYPE[media_type], near=query.near)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chassis.errors import Invalid, Refusal
+from chassis.models import pointer
 
 # Bounds the response: a hostile request may have thousands of errors.
 MOST_REFUSALS = 20
@@ -69,7 +70,7 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
     kind, context, place = error["type"], error.get("ctx", {}), error["loc"][1:]
     if kind == "json_invalid" or not place:
         return Refusal("BODY_NOT_JSON")
-    field = ".".join(map(str, place))[:_LONGEST_NAME]
+    field = pointer(place)[:_LONGEST_NAME]
     if kind == "extra_forbidden":
         return Refusal("FIELD_UNKNOWN", field=field)
     if kind == "missing":
@@ -88,6 +89,6 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
     return Refusal("FIELD_INVALID", field=field, kind=kind)
 
 
-def _choices(context: Mapping[str, Any]) -> str:
-    """Return pydantic's list `'a', 'b' or 'c'` as `a, b, c`."""
-    return str(context["expected"]).replace("' or '", "', '").replace("'", "")
+def _choices(context: Mapping[str, Any]) -> list[str]:
+    """Return the values in pydantic's text `'a', 'b' or 'c'`."""
+    return str(context["expected"]).replace("' or '", "', '").strip("'").split("', '")

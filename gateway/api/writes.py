@@ -1,4 +1,4 @@
-"""The header If-Match of routes that change an object: the version that the caller has read."""
+"""The header If-Match of routes that change an object: the versions that the caller accepts (RFC 9110 §13.1.1)."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Header
+from starlette.requests import Request
 
 from chassis.errors import Invalid
+from gateway.clients import ACCEPTED_VERSIONS
 from gateway.problems import VersionNeeded
 
-_VERSION = re.compile(r'^"([0-9]{1,18})"$')
+# Entity tags with commas between them, or `*`.
+_LIST = re.compile(r'^\s*(?:\*|(?:W/)?"[!#-~]*"(?:\s*,\s*(?:W/)?"[!#-~]*"){0,19})\s*$')
+_VERSION = re.compile(r'(?<!W/)"([0-9]{1,18})"')  # the comparison is strong, so a weak tag names no version
+_NO_VERSION = -1
 
 _IfMatch = Annotated[
     str,
     Header(
         alias="If-Match",
-        description="The version that the client has read, in quotation marks.",
+        description="The version that the client has read, in quotation marks; a list of them; or `*` for any version.",
         examples=['"7"'],
-        json_schema_extra={"pattern": _VERSION.pattern},
+        json_schema_extra={"pattern": _LIST.pattern},
     ),
 ]
 
 
-async def _version(if_match: _IfMatch = "") -> int:
+async def _version(request: Request, if_match: _IfMatch = "") -> int:
     if not if_match:
         raise VersionNeeded("IF_MATCH_MISSING")
-    match = _VERSION.fullmatch(if_match.strip())
-    if match is None:
+    if _LIST.fullmatch(if_match) is None:
         raise Invalid("IF_MATCH_INVALID")
-    return int(match.group(1))
+    versions = {int(version) for version in _VERSION.findall(if_match)}
+    request.scope["state"][ACCEPTED_VERSIONS] = None if if_match.strip() == "*" else versions
+    return max(versions, default=_NO_VERSION)
 
 
-# Parameter of a route: the version in `If-Match: "7"`, which the route puts into its request message.
+# Parameter of a route: the newest version in `If-Match: "7"`, which the route puts into its request message. For a list
+# and for `*`, `gateway.clients.call` repeats the call with the current version.
 # raises  VersionNeeded  IF_MATCH_MISSING
 #         Invalid        IF_MATCH_INVALID
 Version = Annotated[int, Depends(_version)]

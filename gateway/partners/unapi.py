@@ -47,7 +47,7 @@ async def unapi(request: Request) -> Response:
         response.status_code = 300 if response.status_code == 200 else response.status_code
         return response
     if name not in FORMATS:
-        raise NotAcceptable("FORMAT_UNKNOWN", format=name, known=", ".join(FORMATS))
+        raise NotAcceptable("FORMAT_UNKNOWN", format=name, known=[*FORMATS])
     return await record_in_format(request, record_id, FORMATS[name])
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from gateway.web import account, assets, desk, installing, pictures, preferences, site, trust
+from gateway.web import account, assets, desk, error_reasons, installing, pictures, preferences, site, trust
 from gateway.web.covers import images
 from gateway.web.rendering import error_page
 
@@ -15,6 +15,7 @@ MODULES = (
     pictures,
     preferences,
     trust,
+    error_reasons,
     installing,
     *account.MODULES,
     *desk.MODULES,

@@ -228,9 +228,9 @@ def _institution(resources: Resources, code: str) -> Institution:
     with resources.database.reading(OPERATOR) as session:
         institutions = {row.code: row for row in session.scalars(select(Institution).order_by(Institution.code))}
     if code and code not in institutions:
-        raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=", ".join(institutions))
+        raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=[*institutions])
     if not code and len(institutions) != 1:
-        raise Invalid("INSTITUTION_UNCLEAR", known=", ".join(institutions) or "-")
+        raise Invalid("INSTITUTION_UNCLEAR", known=[*institutions])
     return institutions[code] if code else next(iter(institutions.values()))
 
 

@@ -69,7 +69,7 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
     """
     column = _COLUMNS.get(by)
     if column is None:
-        raise Invalid("REPORT_COLUMN_UNKNOWN", field="by", given=by[:40], known=", ".join(_COLUMNS))
+        raise Invalid("REPORT_COLUMN_UNKNOWN", field="by", given=by[:40], known=[*_COLUMNS])
     days = _span(first, last)
     counts: dict[str, LendingCount] = defaultdict(lambda: LendingCount(""))
     value_of = _VALUES.get(by, str)

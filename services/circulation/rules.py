@@ -136,7 +136,7 @@ def refuse_when_blocked(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     days = [day for _, day in blocks if day is not None]
     until = max(days) if len(days) == len(blocks) else None
     text = sentence("MEMBER_BLOCKED_UNTIL", why=why, until=until) if until else sentence("MEMBER_BLOCKED_OPEN", why=why)
-    return Refusal.received("MEMBER_BLOCKED", {"reasons": ", ".join(codes), "until": until}, text)
+    return Refusal.received("MEMBER_BLOCKED", {"reasons": codes, "until": until}, text)
 
 
 def refuse_when_suspended(inputs: LoanInputs | RenewalInputs) -> Refusal | None:

@@ -40,7 +40,7 @@ def load(resources: Resources) -> dict[str, int]:
     with resources.database.reading(SAMPLE) as session:
         institution = session.scalars(select(Institution).where(Institution.code == INSTITUTION)).first()
         if institution is None:
-            raise NotFound("INSTITUTION_NOT_KNOWN", given=INSTITUTION, known="-")
+            raise NotFound("INSTITUTION_NOT_KNOWN", given=INSTITUTION, known=[])
         if session.scalar(select(Loan.id).where(Loan.institution_id == institution.id).limit(1)) is not None:
             return {"loans": 0}
         items, members = _items(session, institution), _members(session, institution)

@@ -264,7 +264,7 @@ def _only_institution(resources: Resources) -> tables.Institution:
     with resources.database.reading(OPERATOR) as session:
         rows = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
     if len(rows) != 1:
-        raise Invalid("INSTITUTION_NEEDED", known=", ".join(institution.code for institution in rows) or "-")
+        raise Invalid("INSTITUTION_NEEDED", known=[institution.code for institution in rows])
     return rows[0]
 
 

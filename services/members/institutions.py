@@ -21,5 +21,5 @@ def institution_of(session: Session, code: str) -> Institution:
     institution = session.scalars(select(Institution).where(Institution.code == code)).first()
     if institution is None:
         codes = session.scalars(select(Institution.code).order_by(Institution.code).limit(20))
-        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=", ".join(codes) or "-")
+        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=[*codes])
     return institution

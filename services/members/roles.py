@@ -79,7 +79,7 @@ def check_grant(codes: Iterable[str], *, granter: frozenset[str] | None) -> None
     for code in codes:
         role = roles().get(code)
         if role is None or not role.staff:
-            staff_roles = ", ".join(role.code for role in roles().values() if role.staff)
+            staff_roles = [role.code for role in roles().values() if role.staff]
             raise Invalid("ROLE_UNKNOWN", given=code[:40], known=staff_roles)
         if granter is not None and not role.scopes <= granter:
             raise Forbidden("ROLE_NOT_YOURS", role=code)

@@ -54,7 +54,7 @@ def try_channel(
     settings, channels = _open()
     channel = next((channel for channel in channels if channel.name == name), None)
     if channel is None:
-        raise NotFound("CHANNEL_UNKNOWN", name=name, known=", ".join(channel.name for channel in channels))
+        raise NotFound("CHANNEL_UNKNOWN", name=name, known=[channel.name for channel in channels])
     language = settings.language
     with telemetry.command(settings):
         outcome = send_and_wait(

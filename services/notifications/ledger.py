@@ -80,7 +80,7 @@ def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFi
     raises  Invalid  NOTICE_STATE_UNKNOWN, NOTICES_CURSOR_INVALID, ID_NOT_READABLE
     """
     if notice_filter.state and notice_filter.state not in STATES:
-        raise Invalid("NOTICE_STATE_UNKNOWN", state=notice_filter.state[:32], known=", ".join(STATES))
+        raise Invalid("NOTICE_STATE_UNKNOWN", state=notice_filter.state[:32], known=[*STATES])
     conditions = [Notice.institution_id == institution_id]
     if notice_filter.member:
         conditions.append(Notice.member_id == parse_id(notice_filter.member))

@@ -150,7 +150,7 @@ def _check(kind: str, channel: str) -> None:
     if kind != ALL and kind not in kinds() and not (kind in KINDS and KINDS[kind].is_family):
         raise Invalid("NOTICE_KIND_UNKNOWN", kind=kind[:32])
     if channel != ALL and channel not in CHANNELS:
-        raise Invalid("NOTICE_CHANNEL_UNKNOWN", channel=channel[:16], known=", ".join(CHANNELS))
+        raise Invalid("NOTICE_CHANNEL_UNKNOWN", channel=channel[:16], known=[*CHANNELS])
 
 
 def _row(member_id: UUID, institution_id: UUID, answer: Answer) -> dict[str, object]:

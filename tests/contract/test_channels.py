@@ -26,6 +26,7 @@ from chassis.rpc.status import from_status
 from chassis.settings import Settings
 from chassis.transaction_guard import NestedWork
 from gateway import problems
+from gateway.settings import GatewaySettings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
 
@@ -130,7 +131,7 @@ class TestChannel:
                 return
             with pytest.raises(Forbidden) as refusal:
                 stub.Confide(words())
-            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"service": "catalog, members"})
+            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"services": ["catalog", "members"]})
 
     def test_the_context_has_the_caller_and_the_deadline(self, caller: Sync | Aio) -> None:
         metadata = [("x-language", "en"), ("x-request-id", "r-1"), ("x-actor", "somebody")]
@@ -221,6 +222,7 @@ class TestRefusals:
 
     def test_the_problem_document_has_all_of_them(self, url: str) -> None:
         app = FastAPI(exception_handlers={Error: problems.problem})
+        app.state.settings = SETTINGS.of(GatewaySettings)
 
         @app.get("/")
         async def say(request: Request) -> None:

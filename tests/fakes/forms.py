@@ -63,7 +63,7 @@ class FakeForms:
         self._receive(request, context)
         form = FORMS.get(request.form)
         if form is None:
-            raise Invalid("FORM_UNKNOWN", form=request.form, known=", ".join(FORMS))
+            raise Invalid("FORM_UNKNOWN", form=request.form, known=[*FORMS])
         content = form.document(entry(self._book(request.id), request.address))
         reply = wire.GetFormReply(content=content, media_type=form.media_type, version=3)
         reply.updated_at.seconds = UPDATED_SECONDS

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from gateway.api.validation import invalid_request
 
-TIME = "“at” must be a time with a zone, for example 2026-11-28T08:30:00+07:00."
-DAY = "“day” must be a date, for example 2026-11-28."
+TIME = "“/at” must be a time with a zone, for example 2026-11-28T08:30:00+07:00."
+DAY = "“/day” must be a date, for example 2026-11-28."
 
 
 class Line(BaseModel):
@@ -31,15 +31,15 @@ class Body(BaseModel):
 @pytest.mark.parametrize(
     ("field", "value", "reason", "sentence"),
     [
-        ("text", 3, "FIELD_NOT_TEXT", "“text” must be text."),
-        ("copies", "two", "FIELD_NOT_A_NUMBER", "“copies” must be a whole number."),
-        ("copies", 1.5, "FIELD_NOT_A_NUMBER", "“copies” must be a whole number."),
-        ("copies", [], "FIELD_NOT_A_NUMBER", "“copies” must be a whole number."),
-        ("is_urgent", "perhaps", "FIELD_NOT_TRUE_OR_FALSE", "“is_urgent” must be true or false."),
-        ("is_urgent", [], "FIELD_NOT_TRUE_OR_FALSE", "“is_urgent” must be true or false."),
-        ("lines", "a", "FIELD_NOT_A_LIST", "“lines” must be a list."),
-        ("line", "a", "FIELD_NOT_AN_OBJECT", "“line” must be a JSON object."),
-        ("facts", "a", "FIELD_NOT_AN_OBJECT", "“facts” must be a JSON object."),
+        ("text", 3, "FIELD_NOT_TEXT", "“/text” must be text."),
+        ("copies", "two", "FIELD_NOT_A_NUMBER", "“/copies” must be a whole number."),
+        ("copies", 1.5, "FIELD_NOT_A_NUMBER", "“/copies” must be a whole number."),
+        ("copies", [], "FIELD_NOT_A_NUMBER", "“/copies” must be a whole number."),
+        ("is_urgent", "perhaps", "FIELD_NOT_TRUE_OR_FALSE", "“/is_urgent” must be true or false."),
+        ("is_urgent", [], "FIELD_NOT_TRUE_OR_FALSE", "“/is_urgent” must be true or false."),
+        ("lines", "a", "FIELD_NOT_A_LIST", "“/lines” must be a list."),
+        ("line", "a", "FIELD_NOT_AN_OBJECT", "“/line” must be a JSON object."),
+        ("facts", "a", "FIELD_NOT_AN_OBJECT", "“/facts” must be a JSON object."),
         ("at", "tomorrow", "FIELD_NOT_A_TIME", TIME),
         ("at", "2026-11-28T08:30:00", "FIELD_NOT_A_TIME", TIME),
         ("at", [], "FIELD_NOT_A_TIME", TIME),
@@ -53,4 +53,4 @@ def test_a_value_of_a_wrong_type_is_refused_with_the_type_of_the_field(
     with pytest.raises(ValidationError) as problem:
         Body.model_validate({field: value})
     refusal = invalid_request([{**error, "loc": ("body", *error["loc"])} for error in problem.value.errors()])
-    assert (refusal.reason, refusal.facts, refusal.sentence.en) == (reason, {"field": field}, sentence)
+    assert (refusal.reason, refusal.facts, refusal.sentence.en) == (reason, {"field": f"/{field}"}, sentence)

@@ -129,17 +129,26 @@ def test_a_change_without_a_version_is_refused(writing: httpx.Client) -> None:
         problem = change(writing, version).json()
         assert (problem["status"], problem["reason"]) == (428, "IF_MATCH_MISSING")
         assert problem["title"] == "Version missing"
-    for version in ("*", "7", 'W/"7"', '"7", "8"', '"-7"', '"seven"', '""', f'"{10**18}"'):
+    for version in ("7", '"7" "8"', '"7', "*, *", 'w/"7"', '"7",'):
         problem = change(writing, version).json()
         assert (problem["status"], problem["reason"]) == (400, "IF_MATCH_INVALID"), version
+
+
+def test_a_list_of_versions_and_any_version_accept_the_current_one(writing: httpx.Client) -> None:
+    for version in ('"7", "8"', '"5","7"', 'W/"6", "7"', "*"):
+        assert change(writing, version).status_code == 200, version
+    # A weak tag and a tag that is no version match nothing (RFC 9110 §13.1.1).
+    for version in ('"5", "6"', 'W/"7"', '"-7"', '"seven"', '""', f'"{10**18}"'):
+        problem = change(writing, version).json()
+        assert (problem["status"], problem["reason"]) == (412, "VERSION_OUTDATED"), version
 
 
 def test_a_change_of_an_earlier_version_names_what_changed(writing: httpx.Client) -> None:
     response = change(writing, '"5"')
     problem = response.json()
     assert (response.status_code, problem["reason"]) == (412, "VERSION_OUTDATED")
-    changed_at = "2026-11-26T09:30:00+00:00"
-    assert problem["facts"] == {"version": 7, "given": 5, "changed": "text, paper", "changed_at": changed_at}
+    changed_at = "2026-11-26T09:30:00Z"
+    assert problem["facts"] == {"version": 7, "given": 5, "changed": ["text", "paper"], "changed_at": changed_at}
     assert "text, paper" in problem["detail"]
 
 

@@ -60,8 +60,8 @@ def test_every_fault_of_a_text_is_a_refusal_with_name_and_line(api):
         (refusal["reason"], refusal["facts"]["field"], refusal["facts"]["line"])
         for refusal in answer.json()["refusals"]
     } == {
-        ("TEMPLATE_SUBJECT_PERSONAL", "subject", 1),
-        ("TEMPLATE_VARIABLE_UNKNOWN", "body", 2),
+        ("TEMPLATE_SUBJECT_PERSONAL", "/subject", 1),
+        ("TEMPLATE_VARIABLE_UNKNOWN", "/body", 2),
     }
     assert "there is no variable x" in answer.json()["detail"]
 

@@ -77,10 +77,10 @@ def test_rules_with_faults_are_refused_with_each_of_them(api):
     answer = put(api, "/policies", {"rows": rows, "default_category": "umum"}, tag)
     assert answer.status_code == 400
     assert {(refusal["reason"], refusal["facts"]["field"]) for refusal in answer.json()["refusals"]} == {
-        ("POLICY_GAP", "rows"),
-        ("POLICY_CODE_UNKNOWN", "rows[0].category"),
-        ("POLICY_VALUE_INVALID", "rows[0].period"),
-        ("POLICY_FINE_AND_SUSPENSION", "rows[1].suspension_cap"),
+        ("POLICY_GAP", "/rows"),
+        ("POLICY_CODE_UNKNOWN", "/rows/0/category"),
+        ("POLICY_VALUE_INVALID", "/rows/0/period"),
+        ("POLICY_FINE_AND_SUSPENSION", "/rows/1/suspension_cap"),
     }
     unread = put(api, "/policies", {"rows": [{"period": -1, "colour": "red"}]}, tag)
     assert [refusal["reason"] for refusal in unread.json()["refusals"]] == ["FIELD_OUT_OF_RANGE", "FIELD_UNKNOWN"]
@@ -120,7 +120,7 @@ def test_a_calendar_is_read_changed_and_sent_back(api):
     late = put(api, "/calendars/PST", {"weekly": {}}, answer.headers["ETag"])
     assert (late.status_code, late.json()["facts"]["version"]) == (412, 1)
     wrong = put(api, "/calendars/PST", {"weekly": {"mon": [["16:00", "08:00"]]}, "closed": [{"from": "x"}]}, '"1"')
-    assert [refusal["facts"]["field"] for refusal in wrong.json()["refusals"]] == ["weekly.mon[0]", "closed[0].from"]
+    assert [refusal["facts"]["field"] for refusal in wrong.json()["refusals"]] == ["/weekly/mon/0", "/closed/0/from"]
     assert put(api, "/calendars/PST", {"weekly": {"senin": []}}, '"1"').json()["reason"] == "FIELD_UNKNOWN"
     assert api.get("/calendars/nowhere").json()["reason"] == "BRANCH_UNKNOWN"
 

@@ -39,10 +39,8 @@ def test_a_write_reaches_its_service_with_its_headers(writing: httpx.Client, not
     headers = {**CREDENTIAL, "Idempotency-Key": "k-1", "If-Match": '"3"', "X-Request-Id": "desk-7"}
     response = writing.post("/api/v1/notes", json={"text": "halo"}, headers=headers)
     assert (response.status_code, response.json()) == (201, {"length": 4})
-    metadata = {
-        name: notes.metadata.get(name) for name in ("authorization", "idempotency-key", "if-match", "x-request-id")
-    }
-    assert list(metadata.values()) == [CREDENTIAL["Authorization"], "k-1", '"3"', "desk-7"]
+    metadata = {name: notes.metadata.get(name) for name in ("authorization", "idempotency-key", "x-request-id")}
+    assert list(metadata.values()) == [CREDENTIAL["Authorization"], "k-1", "desk-7"]
 
 
 def test_a_read_forwards_the_credential_but_no_headers_of_writes(writing: httpx.Client, notes: Notes) -> None:
@@ -88,16 +86,16 @@ def test_a_problem_names_every_wrong_field_in_both_languages(writing: httpx.Clie
     problem = english.json()
     assert (english.status_code, english.headers["content-type"]) == (400, "application/problem+json")
     assert {(refusal["reason"], refusal["facts"]["field"]) for refusal in problem["refusals"]} == {
-        ("FIELD_MISSING", "text"),
-        ("FIELD_OUT_OF_RANGE", "copies"),
-        ("FIELD_NOT_A_CHOICE", "paper"),
-        ("FIELD_TOO_LONG", "lines.0.text"),
-        ("FIELD_NOT_TEXT", "lines.1.text"),
-        ("FIELD_UNKNOWN", "colour"),
+        ("FIELD_MISSING", "/text"),
+        ("FIELD_OUT_OF_RANGE", "/copies"),
+        ("FIELD_NOT_A_CHOICE", "/paper"),
+        ("FIELD_TOO_LONG", "/lines/0/text"),
+        ("FIELD_NOT_TEXT", "/lines/1/text"),
+        ("FIELD_UNKNOWN", "/colour"),
     }
     facts = {refusal["reason"]: refusal["facts"] for refusal in problem["refusals"]}
     assert facts["FIELD_OUT_OF_RANGE"]["limit"] == 9
-    assert facts["FIELD_NOT_A_CHOICE"]["choices"] == "white, blue"
+    assert facts["FIELD_NOT_A_CHOICE"]["choices"] == ["white", "blue"]
     assert facts["FIELD_TOO_LONG"]["longest"] == 10
     indonesian = writing.post("/api/v1/notes", json=body, headers={"Accept-Language": "id"}).json()
     for entry, translation in zip(problem["refusals"], indonesian["refusals"], strict=True):

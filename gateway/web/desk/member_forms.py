@@ -145,7 +145,7 @@ async def _duplicates(request: Request, problem: Error) -> list[dict[str, Any]]:
             "id": str(facts["member"]),
             "number": str(facts["number"]),
             "score": facts["score"],
-            "reasons": ", ".join(words.code("duplicate", reason) for reason in str(facts["reasons"]).split(", ")),
+            "reasons": ", ".join(words.code("duplicate", reason) for reason in facts["reasons"]),
             "member": reply.members[0] if reply.members else None,
         }
         for facts, reply in zip(duplicates, replies, strict=True)

@@ -145,7 +145,7 @@ def position_of(kind: str, term: str) -> Position:
     raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
     """
     if kind not in KINDS:
-        raise Invalid("BROWSE_KIND_UNKNOWN", kind=kind[:80], known=", ".join(KINDS))
+        raise Invalid("BROWSE_KIND_UNKNOWN", kind=kind[:80], known=[*KINDS])
     if len(term) > LONGEST_TERM:
         raise Invalid("TERM_TOO_LONG", most=LONGEST_TERM)
     return Position(kind, sort_key(term) if kind == "call_number" else heading_sort(term))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from chassis import clock
 from chassis.models import enum_values
 from rangkiang.catalog.v1 import formats_pb2
 from services.catalog.formats import bibtex, csv, dublin_core, json_ld, mods, ris
@@ -39,16 +39,12 @@ def full_json(entry: Entry) -> bytes:
             "version": entry.version,
             "record": display(entry.record, institution=entry.institution, source=entry.source),
             "holdings": orjson.Fragment(entry.holdings or b"[]"),
-            "updated_at": _moment(entry.updated_at),
+            "updated_at": clock.utc_text(entry.updated_at, "milliseconds"),
             "source": entry.source,
             "institution": entry.institution,
-            **({} if entry.deleted_at is None else {"deleted_at": _moment(entry.deleted_at)}),
+            **({} if entry.deleted_at is None else {"deleted_at": clock.utc_text(entry.deleted_at, "milliseconds")}),
         }
     )
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:

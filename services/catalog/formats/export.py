@@ -147,7 +147,7 @@ def check_deletions(request: ExportRequest) -> None:
     raises  Invalid  DELETIONS_NOT_IN_FORM
     """
     if request.deleted and (request.searches or request.form not in WITH_DELETIONS):
-        raise Invalid("DELETIONS_NOT_IN_FORM", known=", ".join(WITH_DELETIONS))
+        raise Invalid("DELETIONS_NOT_IN_FORM", known=[*WITH_DELETIONS])
 
 
 def count(database: Database, context: Context, *, source: str = "", deleted: bool = False) -> int:

@@ -68,7 +68,7 @@ def drop_source(
         numbers = _live_numbers(session, source.id)
         authorities = used_authorities(session, source.id)
         if source.dropped_at is not None and not numbers and not authorities:
-            raise Refused("SOURCE_DROPPED", source=code, dropped_at=at.isoformat(timespec="minutes"))
+            raise Refused("SOURCE_DROPPED", source=code, dropped_at=clock.utc_text(at))
         session.execute(update(Source).where(Source.id == source.id).values(dropped_at=at))
         end_runs(session, source.id)
         delete_authorities(session, authorities, why=DROPPED)

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
@@ -56,13 +57,13 @@ def check_source(session: Session, code: str, *, is_new: bool) -> None:
     if is_new or (row is not None and row.dropped_at is None):
         return
     if row is not None:
-        raise Invalid("SOURCE_DROPPED", source=code, dropped_at=row.dropped_at.isoformat(timespec="minutes"))
+        raise Invalid("SOURCE_DROPPED", source=code, dropped_at=clock.utc_text(row.dropped_at))
     names = session.scalars(select(Source.code).where(Source.dropped_at.is_(None)).order_by(Source.code)).all()
     names = [name for name in names if not name.startswith(OF_DESKS)]
     by_folded = {name.casefold(): name for name in names}
     near = get_close_matches(code.casefold(), by_folded, n=NEAR_NAMES, cutoff=LIKENESS)
     near_names = [by_folded[name] for name in near] or names[:NEAR_NAMES]
-    raise Invalid("SOURCE_UNKNOWN", source=code, near=", ".join(near_names) or "–")
+    raise Invalid("SOURCE_UNKNOWN", source=code, near=[*near_names])
 
 
 def use_again(session: Session, source_id: UUID) -> None:
@@ -78,7 +79,7 @@ def refuse_dropped(session: Session, source_id: UUID, code: str) -> None:
     """
     dropped_at = session.scalar(select(Source.dropped_at).where(Source.id == source_id))
     if dropped_at is not None:
-        raise Refused("SOURCE_DROPPED", source=code, dropped_at=dropped_at.isoformat(timespec="minutes"))
+        raise Refused("SOURCE_DROPPED", source=code, dropped_at=clock.utc_text(dropped_at))
 
 
 def item_map_of(session: Session, source: str) -> ItemMap:

@@ -40,7 +40,7 @@ def check_field(fields: Mapping[str, Check], name: str, value: Any) -> Any:
     raises  Invalid  DETAIL_UNKNOWN, and the errors of the field's check
     """
     if name not in fields:
-        raise Invalid("DETAIL_UNKNOWN", field=name[:40], known=", ".join(fields))
+        raise Invalid("DETAIL_UNKNOWN", field=name[:40], known=[*fields])
     return fields[name](name, value)
 
 
@@ -156,7 +156,7 @@ def check_links(name: str, value: Any) -> list[dict[str, str]]:
     links = []
     for number, entry in enumerate(_entries(name, value, most=MOST_LINKS), start=1):
         if not isinstance(entry, dict) or entry.keys() != {"kind", "url"} or entry["kind"] not in LINK_KINDS:
-            raise Invalid("DETAIL_LINK", field=name, number=number, known=", ".join(LINK_KINDS))
+            raise Invalid("DETAIL_LINK", field=name, number=number, known=[*LINK_KINDS])
         links.append({"kind": entry["kind"], "url": check_url(f"{name}.{entry['kind']}", entry["url"])})
     kinds = [link["kind"] for link in links]
     for kind in kinds:

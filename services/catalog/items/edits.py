@@ -103,7 +103,7 @@ def change_item(
     new_barcode = row.barcode if barcode is None else read_barcode(barcode)
     new_status = row.status if status is None else status
     if new_status not in STATUSES:
-        raise Invalid("STATUS_UNKNOWN", given=new_status[:40], known=", ".join(STATUSES))
+        raise Invalid("STATUS_UNKNOWN", given=new_status[:40], known=[*STATUSES])
     if (new_barcode, new_status) == (row.barcode, row.status):
         return _edited(row)
     if new_barcode != row.barcode:

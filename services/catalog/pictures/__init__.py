@@ -18,7 +18,7 @@ def renditions_of(kind: str, content: bytes) -> list[Rendition]:
     raises  Invalid  PICTURE_KIND_UNKNOWN, PICTURE_BYTES, and the errors of clean_svg, encode_logo and encode_photo
     """
     if kind not in KINDS:
-        raise Invalid("PICTURE_KIND_UNKNOWN", given=kind[:40], known=", ".join(KINDS))
+        raise Invalid("PICTURE_KIND_UNKNOWN", given=kind[:40], known=[*KINDS])
     if len(content) > LONGEST_BYTES:
         raise Invalid("PICTURE_BYTES", most_mb=LONGEST_BYTES // 1024**2)
     if kind == "photo":

@@ -27,7 +27,7 @@ class ItemMethods(ServicerPart):
                 items, cursor = events.copy_page(session, request.cursor)
                 return wire.SnapshotReply(items=items, cursor=cursor)
             case other:
-                raise Invalid("SNAPSHOT_UNKNOWN", given=other[:40], known="institutions, items")
+                raise Invalid("SNAPSHOT_UNKNOWN", given=other[:40], known=["institutions", "items"])
 
     @reads
     def GetItemCopy(

@@ -57,7 +57,7 @@ class RecordMethods(ServicerPart):
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
         form = FORMS.get(request.form)
         if form is None:
-            raise Invalid("FORM_UNKNOWN", form=request.form[:80], known=", ".join(FORMS))
+            raise Invalid("FORM_UNKNOWN", form=request.form[:80], known=[*FORMS])
         if len(request.address) > LONGEST_ADDRESS:
             raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
         with self._database.reading(rpc.context(context)) as session:

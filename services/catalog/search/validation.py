@@ -135,7 +135,7 @@ def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in PUBLIC_FACETS:
-            raise Invalid("FACET_UNKNOWN", facet=name, known=", ".join(PUBLIC_FACETS))
+            raise Invalid("FACET_UNKNOWN", facet=name, known=[*PUBLIC_FACETS])
     return tuple(dict.fromkeys(names))
 
 
@@ -159,4 +159,4 @@ def _query_too_long(characters: int) -> Invalid:
 
 
 def _sort_unknown(sort: str, sorts: tuple[str, ...]) -> Invalid:
-    return Invalid("SORT_UNKNOWN", sort=sort, known=", ".join(sorts))
+    return Invalid("SORT_UNKNOWN", sort=sort, known=[*sorts])

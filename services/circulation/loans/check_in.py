@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.errors import NotFound, Refusal, Refused
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned, SuspensionStarted
@@ -143,7 +144,7 @@ def _scan(session: Session, act: Act, item: str, branch: str) -> tuple[Desk, Cop
 def _end_loan(session: Session, act: Act, result: CheckIn, loan: Loan, desk: Desk) -> None:
     # The clock of another desk may be some seconds behind, so only moments on paper are compared.
     if act.at < loan.lent_at and act.channel == counts.PAPER:
-        raise Refused("AT_BEFORE_LOAN", lent_at=loan.lent_at.isoformat(timespec="minutes"))
+        raise Refused("AT_BEFORE_LOAN", lent_at=clock.utc_text(loan.lent_at))
     copy, borrower = result.copy, None
     if loan.borrower_id is not None:
         borrower = find_borrower(session, act.institution_id, str(loan.borrower_id), lock=True)

@@ -221,7 +221,7 @@ def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
         return [_invalid(field, code[:MOST_CODE_CHARACTERS])]
     if not code or not codes or code in codes:
         return []
-    return [Refusal("POLICY_CODE_UNKNOWN", field=field, given=code, known=", ".join(sorted(codes)))]
+    return [Refusal("POLICY_CODE_UNKNOWN", field=field, given=code, known=sorted(codes))]
 
 
 def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:

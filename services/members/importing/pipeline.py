@@ -238,9 +238,7 @@ class _Batch:
         code = row.fields.get("category") or (member.category if member is not None else "")
         category = self._categories.get(code)
         if category is None:
-            row.add_finding(
-                "CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=", ".join(self._categories)
-            )
+            row.add_finding("CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=[*self._categories])
         return category
 
     def corrected_end(self, member: Member, category: Category) -> dict[str, str]:

@@ -82,7 +82,7 @@ def read_token(token: str, *, master: MasterKey) -> ActLink:
     act = _ACTS[body[0]]
     expires_at = datetime.fromtimestamp(int.from_bytes(body[17:_HEAD_BYTES], "big") * 60, UTC)
     if expires_at <= clock.now():
-        raise Gone("ACT_LINK_EXPIRED", expired_at=expires_at.isoformat())
+        raise Gone("ACT_LINK_EXPIRED", expired_at=clock.utc_text(expires_at))
     return ActLink(UUID(bytes=body[1:17]), act, _subject_text(act, body[_HEAD_BYTES:]), expires_at)
 
 

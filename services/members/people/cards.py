@@ -43,7 +43,7 @@ def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] 
     emits   MembersChanged
     """
     if act not in ACTS:
-        raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="act", choices=", ".join(ACTS))
+        raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="act", choices=[*ACTS])
     member = store.locked(session, member_id)
     numbers.lock(session, member.institution_id)
     cards = session.scalars(select(Card).where(Card.member_id == member.id)).all()

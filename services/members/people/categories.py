@@ -76,7 +76,7 @@ def find_category(categories: list[Category], code: str) -> Category | None:
 
 
 def unknown_category(categories: list[Category], given: str) -> Refusal:
-    codes = ", ".join(category.code for category in categories)
+    codes = [category.code for category in categories]
     return Refusal("CATEGORY_UNKNOWN", field="category", given=given, known=codes)
 
 

@@ -58,7 +58,7 @@ def answer(
             raise NotFound("MEMBER_NOT_FOUND", id=member_id[:40])
         member = children[member_id]
     if purpose not in PURPOSES:
-        raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="purpose", choices=", ".join(PURPOSES))
+        raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="purpose", choices=[*PURPOSES])
     if given and not by_guardian and _is_child(session, member, master):
         raise Refused("CONSENT_OF_A_CHILD", age=ADULT_YEARS)
     row = wire.Consent(purpose=purpose, text_version=text_version, given=given, how="web", by_guardian=by_guardian)

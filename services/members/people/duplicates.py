@@ -47,7 +47,7 @@ class Duplicate:
             member=str(self.member_id),
             number=self.number,
             score=self.score,
-            reasons=", ".join(self.reasons),
+            reasons=[*self.reasons],
         )
 
 

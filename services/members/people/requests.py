@@ -88,7 +88,7 @@ def answer(
     if row is None:
         raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40])
     if row.answered_at is not None:
-        raise Refused("DATA_REQUEST_ANSWERED", answered_at=row.answered_at.isoformat(timespec="minutes"))
+        raise Refused("DATA_REQUEST_ANSWERED", answered_at=clock.utc_text(row.answered_at))
     cleaned, problems = values.clean({"outcome": outcome or "?", "answer": text}, _CHECKS)
     store.raise_all(problems)
     if cleaned["outcome"] == "refused" and not cleaned["answer"]:

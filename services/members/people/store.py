@@ -315,10 +315,10 @@ def _check_lists(evidence: Sequence[str], consents: Sequence[wire.Consent]) -> l
         if len(rows) > MOST_ROWS:
             problems.append(Refusal("MEMBER_TOO_MANY", field=name, most=MOST_ROWS))
     if not set(evidence) <= set(values.EVIDENCE):
-        problems.append(Refusal("MEMBER_FIELD_NOT_A_CHOICE", field="evidence", choices=", ".join(values.EVIDENCE)))
+        problems.append(Refusal("MEMBER_FIELD_NOT_A_CHOICE", field="evidence", choices=[*values.EVIDENCE]))
     for consent in consents[:MOST_ROWS]:
         if consent.how not in values.CONSENT_WAYS:
-            choices = ", ".join(values.CONSENT_WAYS)
+            choices = [*values.CONSENT_WAYS]
             problems.append(Refusal("MEMBER_FIELD_NOT_A_CHOICE", field="consents.how", choices=choices))
         for part, value in (("purpose", consent.purpose), ("text_version", consent.text_version)):
             if not value or not values.is_code(value):

@@ -104,7 +104,7 @@ def choice(codes: tuple[str, ...]) -> Callable[[str], str]:
     def check(value: str) -> str:
         value = value.strip().lower()
         if value and value not in codes:
-            raise Rejected("MEMBER_FIELD_NOT_A_CHOICE", choices=", ".join(codes))
+            raise Rejected("MEMBER_FIELD_NOT_A_CHOICE", choices=[*codes])
         return value
 
     return check

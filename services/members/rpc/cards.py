@@ -44,7 +44,7 @@ class CardMethods(PeopleMethods):
         caller, master = rpc.context(context), self._keys.master
         layout = request.layout or "card"
         if layout not in LAYOUTS:
-            raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="layout", choices=", ".join(LAYOUTS))
+            raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="layout", choices=[*LAYOUTS])
         if not 0 < len(request.ids) <= MOST_PRINTED:
             raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_PRINTED)
         with self._database.reading(caller) as session:

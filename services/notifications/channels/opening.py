@@ -54,7 +54,7 @@ def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: 
         channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed)
         channels.append(LimitedChannel(channel, rate=url.rate, burst=url.burst))
     if not channels:
-        raise Invalid("CHANNELS_EMPTY", known=", ".join(sorted(ADAPTERS)))
+        raise Invalid("CHANNELS_EMPTY", known=sorted(ADAPTERS))
     return tuple(channels)
 
 

@@ -109,7 +109,7 @@ def send_answers(resources: Resources, channels: Mapping[str, Channel], master: 
         elif outcome.is_channel_down or outcome.reason in NOT_HANDED_OVER:
             away.append(channel_name)
     if away:
-        raise Unavailable("CHANNEL_AWAY", channel=", ".join(away))
+        raise Unavailable("CHANNEL_AWAY", channels=[*away])
     return count
 
 

@@ -121,7 +121,7 @@ class LedgerMethods:
         ]
         names = [name for name in own_names if request.name in ("", name)]
         if request.name and not names:
-            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(own_names))
+            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=[*own_names])
         rows = ledger.channel_health(session, parse_id(caller.institution), names)
         zone = own_zone(session, parse_id(caller.institution))
         return wire.GetChannelStatusReply(channels=rows, zone=zone)

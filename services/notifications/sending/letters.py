@@ -101,7 +101,7 @@ def list_letters(
     raises  Invalid  PRINT_ORDER_UNKNOWN
     """
     if (by or GROUPINGS[0]) not in GROUPINGS:
-        raise Invalid("PRINT_ORDER_UNKNOWN", by=by[:16], known=", ".join(GROUPINGS))
+        raise Invalid("PRINT_ORDER_UNKNOWN", by=by[:16], known=[*GROUPINGS])
     letters: list[ListedLetter] = []
     for member_id, of_member in notices.items():
         contact = contacts.get(member_id)

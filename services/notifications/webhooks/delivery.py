@@ -161,7 +161,7 @@ def body_of(event: WebhookEvent) -> bytes:
         "id": str(event.id),
         "kind": event.kind,
         "institution_id": str(event.institution_id),
-        "occurred_at": event.occurred_at.isoformat(),
+        "occurred_at": clock.utc_text(event.occurred_at, "auto"),
         "facts": event.facts,
     }
     if event.member_id is not None:

@@ -35,9 +35,9 @@ def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], clien
             Refused    OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
     """
     if not kinds or set(kinds) - set(SCOPES) or len(url) > LONGEST_URL:
-        raise Invalid("WEBHOOK_KINDS_INVALID", known=", ".join(SCOPES))
+        raise Invalid("WEBHOOK_KINDS_INVALID", known=[*SCOPES])
     if missing := sorted({SCOPES[kind] for kind in kinds} - set(scopes)):
-        raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=", ".join(missing))
+        raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
     client.check(url)
 
 
@@ -140,7 +140,7 @@ def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
         if not row.made_by_staff or caller.actor == caller.session:
             raise Refused("WEBHOOK_ENDED")
         if missing := sorted(scopes_for(row) - caller.scopes):
-            raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=", ".join(missing))
+            raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
         row.client_id = caller.actor
     count = 0
     if cursor:

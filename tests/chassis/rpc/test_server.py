@@ -180,7 +180,7 @@ def test_a_method_for_a_list_of_services_knows_them_by_their_certificates(
         else:
             with pytest.raises(Forbidden) as refusal:
                 stub.Confide(words("hi"))
-            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"service": "catalog, members"})
+            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"services": ["catalog", "members"]})
     server.stop(0)
 
 

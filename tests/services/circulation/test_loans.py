@@ -55,7 +55,7 @@ def test_a_refusal_has_every_reason_at_once_and_is_counted(library):
         library.check_out(member, item)
     assert refusal.value.reasons == {"MEMBER_EXPIRED", "MEMBER_BLOCKED", "ITEM_NOT_FOR_LOAN", "ITEM_NOT_IN_SERVICE"}
     blocked = next(reason for reason in refusal.value.refusals if reason.reason == "MEMBER_BLOCKED")
-    assert blocked.facts == {"reasons": "lost_card", "until": None}
+    assert blocked.facts == {"reasons": ["lost_card"], "until": None}
     assert blocked.sentence.en == "This member is blocked: other reason."
     assert not library.rows(Loan)
     counted = {row.reason: row.count for row in library.rows(RefusalCount)}

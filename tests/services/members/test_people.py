@@ -192,7 +192,7 @@ def test_a_change_names_what_another_has_changed(office: Office) -> None:
     assert contact(member) == STORED | {"phone": "+6281266007788"}
     error = error_of(lambda: desk.change(new.id, 1, occupation="Petani"))
     assert isinstance(error, Outdated)
-    assert (error.facts["version"], error.facts["changed"]) == (2, "name, occupation, phone, title_before")
+    assert (error.facts["version"], error.facts["changed"]) == (2, ["name", "occupation", "phone", "title_before"])
     assert desk.names("siti dewi") == ["Siti Rahma Dewi"]
     assert desk.names("", phone="081266007788") == ["Siti Rahma Dewi"]
     assert desk.names("", phone="081266001122") == []
@@ -298,7 +298,7 @@ def test_likely_duplicates_are_shown_until_they_are_confirmed(office: Office) ->
     error = error_of(lambda: desk.register("Drs. Moh. Jusuf", birth_date="1988-03-12"))
     assert error.reasons == {"MEMBER_LIKELY_DUPLICATE"}
     assert error.facts == {
-        "member": first.id, "number": first.number, "score": 90, "reasons": "same_birth_date, same_name",
+        "member": first.id, "number": first.number, "score": 90, "reasons": ["same_birth_date", "same_name"],
     }  # fmt: skip
     request = wire.RegisterMemberRequest(confirmed_duplicates=[first.id])
     desk.register("Drs. Moh. Jusuf", request=request, birth_date="1988-03-12")

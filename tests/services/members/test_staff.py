@@ -63,7 +63,7 @@ def test_roles_are_replaced_only_as_they_were_read(office: Office) -> None:
         replace.version = version
         with pytest.raises(Outdated) as raised:
             office.stub.SetRoles(replace, metadata=bearer(token))
-        assert (raised.value.facts["version"], raised.value.facts["changed"]) == (2, "roles")
+        assert (raised.value.facts["version"], raised.value.facts["changed"]) == (2, ["roles"])
     [person] = [account for account in office.stub.ListStaff(staff_pb2.ListStaffRequest(), metadata=bearer(token)).staff
                 if account.id == budi]  # fmt: skip
     assert (list(person.roles), person.version) == (["cataloguer"], 2)

@@ -102,7 +102,7 @@ def test_another_manager_continues_the_webhook_of_one_who_left(both: Partners, r
     too_few = both.caller("webhooks.manage", "facts.loans", "reports.read", actor=str(new_id()))
     with pytest.raises(Forbidden) as error:
         both.stub.ReplayWebhook(replay, metadata=too_few)
-    assert error.value.facts["scopes"] == "facts.members"
+    assert error.value.facts["scopes"] == ["facts.members"]
     reply = both.stub.ReplayWebhook(replay, metadata=both.caller(*ALL, "reports.read", actor=successor))
     assert (reply.webhook.state, reply.webhook.client_id) == ("active", successor)
     lend(both)

@@ -77,7 +77,7 @@ def test_ids_of_members_come_only_with_facts_members(partners: Partners, receive
 def test_each_kind_has_its_scope(partners: Partners, receiver: HttpReceiver) -> None:
     with pytest.raises(Forbidden) as error:
         subscribe(partners, receiver.url, "loan.opened", "member.registered", scopes=("webhooks.manage", "facts.loans"))
-    assert error.value.facts["scopes"] == "facts.members"
+    assert error.value.facts["scopes"] == ["facts.members"]
     with pytest.raises(Forbidden):
         subscribe(partners, receiver.url, scopes=("facts.loans",))
     for kinds in (["loan.stolen"], ["loan.opened", ""]):

@@ -187,7 +187,7 @@ def test_a_source_is_listed_dropped_and_brought_back(rangkiang: Rangkiang) -> No
     assert (refused.code, refused.line["error"]["reason"]) == (2, "SOURCE_UNKNOWN")
     assert rangkiang("import", "-", "--source", "koha", "--new-source", stdin=iso(records)).code == 0
     wrong = rangkiang("import", "-", "--source", "kohaa", "--json", stdin=iso(records))
-    assert wrong.line["error"]["facts"]["near"] == "koha"
+    assert wrong.line["error"]["facts"]["near"] == ["koha"]
     dropped = {
         "source": "koha",
         "dry_run": False,

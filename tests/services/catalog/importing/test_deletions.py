@@ -275,7 +275,7 @@ def test_a_mistyped_source_is_refused_with_the_names_near_it(import_: Importer, 
     for dry_run in (True, False):
         with pytest.raises(Invalid) as refusal:
             import_([book("1")], source="Kohaa", new_source=False, dry_run=dry_run)
-        assert (refusal.value.reason, refusal.value.facts["near"]) == ("SOURCE_UNKNOWN", "koha")
+        assert (refusal.value.reason, refusal.value.facts["near"]) == ("SOURCE_UNKNOWN", ["koha"])
     assert import_([book("1")], source="koha", new_source=False).unchanged == 1
     with database.reading(READER) as session:
         assert session.scalars(select(Source.code)).all() == ["koha"]

@@ -142,7 +142,7 @@ def test_an_edit_of_an_old_version_says_what_has_changed_since(database: Databas
     problem = refusal(edit, database, manager, 1, address="Jl. Contoh 2")
     assert problem.reason == "VERSION_OUTDATED"
     assert (problem.facts["version"], problem.facts["given"]) == (3, 1)
-    assert problem.facts["changed"] == "motto, phone"
+    assert problem.facts["changed"] == ["motto", "phone"]
     assert value_of(place(database), "address") == ""
 
 
