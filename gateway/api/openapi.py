@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from chassis.errors import Unauthenticated
 from chassis.models import ResponseModel, example_of
 from chassis.rpc.interceptors import options_of
 from gateway.api.schemas import Problem
+from gateway.api.validation import check_media_type
 from gateway.callers import Callers
 from gateway.problems import MEDIA_TYPE
 from gateway.request_guard import header_fields
@@ -29,6 +31,7 @@ _ERRORS = {
     410: "The object was deleted; `facts` has the time.",
     412: "If-Match names an earlier version; `facts` names the changed fields.",
     413: "The body is too large.",
+    415: "The body is not JSON.",
     422: "The Idempotency-Key was used for another request.",
     428: "If-Match is missing.",
     429: "The caller sent too many requests; Retry-After has the number of seconds to wait.",
@@ -136,10 +139,16 @@ class ApiRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         needs_token = 401 in self.responses and self.operation_id not in _SIGN_INS
+        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+
+        async def handle_body(request: Request) -> Response:
+            if takes_json:
+                check_media_type(request)
+            return await handle(request)
 
         async def handle_every_value(request: Request) -> Response:
             request = _ApiRequest(request.scope, request.receive)
-            return await (refuse_strangers(request, handle) if needs_token else handle(request))
+            return await (refuse_strangers(request, handle_body) if needs_token else handle_body(request))
 
         return handle_every_value
 
@@ -174,6 +183,8 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             responses = operation["responses"]
             if "HTTPValidationError" in str(responses.get("422")):
                 del responses["422"]
+            if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                responses.setdefault("415", _problem(415))
             for parameter in operation.setdefault("parameters", []):
                 _complete_parameter(parameter)
                 for status in _HEADER_ERRORS.get(parameter["name"], ()):

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from starlette.requests import Request
+
 from chassis.errors import Invalid, Refusal
 from chassis.models import pointer
+from gateway.api.schemas import JSON
+from gateway.problems import UnsupportedMediaType
+from gateway.request_guard import header_fields
 
 # Bounds the response: a hostile request may have thousands of errors.
 MOST_REFUSALS = 20
+MERGE_PATCH = "application/merge-patch+json"  # RFC 7396; a PATCH of the API is such a document under either type
 _LONGEST_NAME = 80
 # Reasons for pydantic's kinds of values of a wrong type.
 _WRONG_TYPES = {
@@ -32,6 +38,19 @@ _WRONG_TYPES = {
     "date_parsing": "FIELD_NOT_A_DATE",
     "date_from_datetime_parsing": "FIELD_NOT_A_DATE",
 }
+
+
+def check_media_type(request: Request) -> None:
+    """Refuse a body that is not JSON by its Content-Type. A body without a type is not JSON.
+
+    raises  UnsupportedMediaType  MEDIA_TYPE_NOT_SUPPORTED
+    """
+    fields = header_fields(request.scope)
+    if fields.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in fields:
+        return
+    given = fields.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
+    if given != JSON and (given, request.method) != (MERGE_PATCH, "PATCH"):
+        raise UnsupportedMediaType("MEDIA_TYPE_NOT_SUPPORTED", given=given[:_LONGEST_NAME], supported=JSON)
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:

@@ -54,6 +54,18 @@ def test_the_type_of_an_error_is_the_address_of_a_page_about_its_reason(http: ht
     assert http.get(f"{PAGES}/NO_SUCH_REASON").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "media_type", ["application/json-patch+json", "text/plain", "application/x-www-form-urlencoded"]
+)
+def test_a_body_that_is_not_json_is_415(http: httpx.Client, media_type: str) -> None:
+    response = http.post("/api/v1/sign-in", content=b"[]", headers={"Content-Type": media_type})
+    problem = response.json()
+    assert (response.status_code, problem["reason"]) == (415, "MEDIA_TYPE_NOT_SUPPORTED")
+    assert problem["facts"] == {"given": media_type, "supported": "application/json"}
+    json = http.post("/api/v1/sign-in", content=b"[]", headers={"Content-Type": "application/json; charset=utf-8"})
+    assert json.status_code == 400
+
+
 def test_401_has_a_challenge_that_names_an_invalid_token(http: httpx.Client) -> None:
     stranger = http.get("/api/v1/members")
     assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, 'Bearer realm="rangkiang"')

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-from chassis import clock
 from services.catalog.formats.citation import Citation, Name, citation
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean
@@ -69,7 +68,7 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "about": [{"@type": "Thing", "name": subject} for subject in details.subjects],
         "isPartOf": _part_of(details),
         "identifier": _identifiers(details),
-        "dateModified": clock.utc_text(entry.updated_at),
+        "dateModified": entry.updated_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "offers": _offers(entry),
     }
     if kind == "Book":
