@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -77,7 +77,7 @@ class Refusal(ResponseModel):
         return cls.model_construct(reason=message.reason, facts=facts, detail=detail)
 
 
-def public_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def public_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """Return facts for a response: `field` is a JSON Pointer into the request's body (RFC 6901)."""
     field = facts.get("field")
     if not isinstance(field, str) or field[:1] in ("", "/"):
