@@ -41,14 +41,10 @@ class ResponseModel(BaseModel):
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
-    def to_json(self) -> bytes:
-        """Return the model as JSON, without properties that are None."""
-        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
-
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Annotation of JSON from a service that is sent unchanged; `model` describes the JSON in the document."""
+    """Annotation of JSON from a service that is sent without a check; `model` describes the JSON in the document."""
 
     model: Any
 
@@ -215,7 +211,7 @@ def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Js
     name, omit_empty = field.name, options.omit_empty
     if options.stored:
         empty = b"[]" if options.is_list else b"{}"
-        return lambda message, _: orjson.Fragment(getattr(message, name) or empty)
+        return lambda message, _: orjson.loads(getattr(message, name) or empty)
     if field.message_type is None:
         if field.is_repeated:
             return lambda message, _: list(getattr(message, name))

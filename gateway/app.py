@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -31,7 +30,7 @@ from chassis.security.auth import TokenState
 from chassis.settings import Settings
 from gateway import api, oauth, partners, problems, web
 from gateway.api import search
-from gateway.api.openapi import complete
+from gateway.api.openapi import add_problems
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
 from gateway.clients import Clients
@@ -57,20 +56,11 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 class Gateway(FastAPI):
-    """A FastAPI application whose OpenAPI document is completed by `gateway.api.openapi.complete`."""
+    """A FastAPI application whose OpenAPI document has problem documents."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = complete(
-                get_openapi(
-                    title=self.title,
-                    version=self.version,
-                    summary=self.summary,
-                    description=self.description,
-                    license_info=self.license_info,
-                    routes=self.routes,
-                )
-            )
+            self.openapi_schema = add_problems(super().openapi())
         return self.openapi_schema
 
 

@@ -7,14 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, WithJsonSchema
 from starlette.requests import Request
-from starlette.responses import Response
 
 from chassis.errors import NotFound
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import JSON
 from gateway.clients import Catalog, call
-from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 from rangkiang.catalog.v1 import models
 
@@ -44,23 +41,20 @@ Kind = Annotated[
 
 @router.get(
     "/browse/{kind}",
-    **documented(
-        "A list of headings around a term", revalidates=True, model=models.Headings, errors=(400, 404, 429, 503, 504)
-    ),
+    **documented("A list of headings around a term", "catalog.Browse", errors=(404,), revalidates=True),
 )
 async def browse(
     request: Request, kind: Kind, query: Annotated[models.BrowseQuery, Query()], catalog: Catalog
-) -> Response:
+) -> models.Headings:
     """List authors, subjects, series, titles or call numbers in order, each with its number of records."""
     reply = await call(request, catalog.Browse, to_message(wire.BrowseRequest, query, kind=kind))
-    return respond(request, to_model(models.Headings, reply).to_json(), JSON)
+    return to_model(models.Headings, reply)
 
 
-@router.get(
-    "/classes",
-    **documented("Classes of the tree", revalidates=True, model=models.Classes, errors=(400, 404, 429, 503, 504)),
-)
-async def list_classes(request: Request, query: Annotated[models.ClassesQuery, Query()], catalog: Catalog) -> Response:
+@router.get("/classes", **documented("Classes of the tree", "catalog.ListClasses", errors=(404,), revalidates=True))
+async def list_classes(
+    request: Request, query: Annotated[models.ClassesQuery, Query()], catalog: Catalog
+) -> models.Classes:
     """List the main classes or the subclasses of a class, each with the library's caption and its number of records."""
     reply = await call(request, catalog.ListClasses, to_message(wire.ListClassesRequest, query))
-    return respond(request, to_model(models.Classes, reply).to_json(), JSON)
+    return to_model(models.Classes, reply)

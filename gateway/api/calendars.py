@@ -10,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.writes import Version, version_tag
+from gateway.api.writes import Version, versioned
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
 from rangkiang.circulation.v1 import models
@@ -22,7 +21,6 @@ from rangkiang.circulation.v1 import rules_pb2 as wire
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 
 LONGEST_BODY_BYTES = 512 * 1024
-ERRORS = (400, 401, 403, 404, 429, 503, 504)
 
 BranchCode = Annotated[str, Path(description="Code of a branch of the institution.", max_length=64, examples=["PST"])]
 
@@ -39,26 +37,28 @@ class CalendarBody(models.CalendarBody):
     )
 
 
-@router.get("/calendars/{branch}", **documented("Calendar of a branch", model=models.Calendar, errors=ERRORS))
-async def get_calendar(request: Request, branch: BranchCode, query: NoParameters, circulation: Circulation) -> Response:
+@router.get("/calendars/{branch}", **documented("Calendar of a branch", "circulation.GetCalendar", errors=(404,)))
+async def get_calendar(
+    request: Request, response: Response, branch: BranchCode, query: NoParameters, circulation: Circulation
+) -> models.Calendar:
     """Return the calendar of a branch. Before the first one is saved, the version is 0 and every day is open."""
     reply = await call(request, circulation.GetCalendar, wire.GetCalendarRequest(branch=branch))
-    return _respond(to_model(models.Calendar, reply.calendar))
+    # Version 0 has an ETag too, because the first PUT sends it as If-Match.
+    return versioned(response, to_model(models.Calendar, reply.calendar), reply.calendar.version)
 
 
 @router.put(
-    "/calendars/{branch}",
-    **documented(
-        "Replace the calendar of a branch",
-        model=models.SavedCalendar,
-        errors=ERRORS,
-        method="/rangkiang.circulation.v1.Circulation/PutCalendar",
-    ),
+    "/calendars/{branch}", **documented("Replace the calendar of a branch", "circulation.PutCalendar", errors=(404,))
 )
 @accept_bodies(LONGEST_BODY_BYTES)
 async def put_calendar(
-    request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    branch: BranchCode,
+    body: CalendarBody,
+    circulation: Circulation,
+    version: Version,
+) -> models.SavedCalendar:
     """Validate and save a whole calendar, and move due dates off closed days.
 
     Other weekly hours change no past day: they are valid from `weekly_from` on, by default from today. Overlapping
@@ -66,27 +66,17 @@ async def put_calendar(
     """
     calendar = to_message(wire.Calendar, body, branch=branch, version=version)
     reply = await call(request, circulation.PutCalendar, wire.PutCalendarRequest(calendar=calendar))
-    return _respond(to_model(models.SavedCalendar, reply))
+    saved = to_model(models.SavedCalendar, reply)
+    return versioned(response, saved, saved.version)
 
 
 @router.get(
     "/holidays",
-    **documented(
-        "Indonesian public holidays and joint leave days of a year",
-        model=models.Holidays,
-        errors=(400, 401, 403, 429, 503, 504),
-    ),
+    **documented("Indonesian public holidays and joint leave days of a year", "circulation.ProposeHolidays"),
 )
 async def propose_holidays(
     request: Request, query: Annotated[models.HolidaysQuery, Query()], circulation: Circulation
-) -> Response:
+) -> models.Holidays:
     """List days that a manager can confirm in a calendar. Lunar dates without a government decree are estimates."""
     reply = await call(request, circulation.ProposeHolidays, to_message(wire.ProposeHolidaysRequest, query))
-    return private(to_model(models.Holidays, reply))
-
-
-def _respond(calendar: models.Calendar | models.SavedCalendar) -> Response:
-    response = private(calendar)
-    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
-    response.headers["ETag"] = version_tag(calendar.version)
-    return response
+    return to_model(models.Holidays, reply)

@@ -11,14 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from chassis.models import ResponseModel
 from chassis.queries import QueryModel, text
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import JSON
 from gateway.clients import Notifications, call
 from gateway.request_guard import accept_bodies
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 
 router = APIRouter(tags=["callbacks of providers"], route_class=ApiRoute)
 
-SERVICE = "/rangkiang.notifications.v1.Notifications"
 # WhatsApp sends at most 3 MB.
 LONGEST_BODY_BYTES = 3 * 1024 * 1024
 SIGNATURE = "x-hub-signature-256"
@@ -46,8 +44,9 @@ class Received(ResponseModel):
     response_class=PlainTextResponse,
     **documented(
         "Verify the callback address for WhatsApp",
+        "notifications.VerifyWhatsApp",
+        errors=(403,),
         content={"text/plain": {"example": "1158201444"}},
-        errors=(400, 403, 429, 503, 504),
     ),
 )
 async def verify_whatsapp(
@@ -56,23 +55,21 @@ async def verify_whatsapp(
     """Return the challenge when the verify token is correct."""
     message = wire.VerifyWhatsAppRequest(mode=query.mode, token=query.token)
     await call(request, notifications.VerifyWhatsApp, message)
-    return PlainTextResponse(query.challenge, headers={"Cache-Control": "no-store"})
+    return PlainTextResponse(query.challenge)
 
 
 @router.post(
     "/callbacks/whatsapp",
-    response_model=Received,
     **documented(
         "Receive a callback of WhatsApp",
+        "notifications.ReceiveWhatsApp",
+        errors=(403, 413),
         example={"statuses": 1, "messages": 0},
-        errors=(400, 403, 413, 429, 503, 504),
-        method=f"{SERVICE}/ReceiveWhatsApp",
     ),
 )
 @accept_bodies(LONGEST_BODY_BYTES)
-async def receive_whatsapp(request: Request, notifications: Notifications) -> Response:
+async def receive_whatsapp(request: Request, notifications: Notifications) -> Received:
     """Store delivery statuses and messages from people, and check X-Hub-Signature-256. A repeat changes nothing."""
     message = wire.ReceiveWhatsAppRequest(body=await request.body(), signature=request.headers.get(SIGNATURE, ""))
     reply = await call(request, notifications.ReceiveWhatsApp, message)
-    received = Received(statuses=reply.statuses, messages=reply.messages)
-    return Response(received.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})
+    return Received(statuses=reply.statuses, messages=reply.messages)

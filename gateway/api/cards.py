@@ -12,9 +12,9 @@ from starlette.responses import Response
 from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.models import example_of, to_message, to_model
 from chassis.queries import OneOf, QueryModel
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
+from gateway.api.writes import versioned
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_limit import call_within_limit
@@ -26,7 +26,6 @@ from rangkiang.members.v1 import models
 from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
 router = APIRouter(tags=["cards"], route_class=ApiRoute)
-SERVICE = "/rangkiang.members.v1.Members"
 CardId = Annotated[str, Path(description="A card's identifier (UUID).", examples=[MEMBER_ID_EXAMPLE])]
 
 
@@ -54,33 +53,26 @@ _NO_ITEM = ("card_revoked", "empty", "url")
 
 @router.post(
     "/members/{member_id}/cards",
-    **documented(
-        "Replace a card or add a number",
-        model=models.ChangedCard,
-        errors=(*ERRORS, 404, 409),
-        method=f"{SERVICE}/IssueCard",
-        status=201,
-    ),
+    **documented("Replace a card or add a number", "members.IssueCard", errors=(404, 409), status=201),
 )
-async def issue_card(request: Request, member_id: MemberId, body: models.CardAct, members: Members) -> Response:
+async def issue_card(
+    request: Request, response: Response, member_id: MemberId, body: models.CardAct, members: Members
+) -> models.ChangedCard:
     """Replace a card, or add a number of another system. A scan still recognises the number of a lost card."""
     reply = await call(request, members.IssueCard, to_message(wire.IssueCardRequest, body, id=member_id))
-    return private(to_model(models.ChangedCard, reply), status=201, version=reply.version)
+    return versioned(response, to_model(models.ChangedCard, reply), reply.version)
 
 
 @router.delete(
     "/members/{member_id}/cards/{card_id}",
-    **documented(
-        "Remove a number of another system",
-        model=models.RemovedCard,
-        errors=(*ERRORS, 404, 409),
-        method=f"{SERVICE}/EndCard",
-    ),
+    **documented("Remove a number of another system", "members.EndCard", errors=(404, 409)),
 )
-async def remove_card(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
+async def remove_card(
+    request: Request, response: Response, member_id: MemberId, card_id: CardId, members: Members
+) -> models.RemovedCard:
     """Remove a number of another system. The number of the current card cannot be removed, only replaced."""
     reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
-    return private(to_model(models.RemovedCard, reply), version=reply.version)
+    return versioned(response, to_model(models.RemovedCard, reply), reply.version)
 
 
 @router.get(
@@ -88,8 +80,9 @@ async def remove_card(request: Request, member_id: MemberId, card_id: CardId, me
     response_class=Response,
     **documented(
         "Cards as PDF",
+        "members.PrintCards",
+        errors=(404,),
         content={"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}},
-        errors=(*ERRORS, 404),
     ),
 )
 async def print_card(
@@ -104,13 +97,7 @@ async def print_card(
 
 @router.post(
     "/members/{member_id}/slips",
-    **documented(
-        "Make a password code",
-        model=models.SlipCode,
-        errors=(*ERRORS, 404, 409),
-        method=f"{SERVICE}/MakeSlip",
-        status=201,
-    ),
+    **documented("Make a password code", "members.MakeSlip", errors=(404, 409), status=201),
 )
 async def make_slip(
     request: Request,
@@ -118,7 +105,7 @@ async def make_slip(
     members: Members,
     notifications: Notifications,
     body: models.SlipDeliveryBody | None = None,
-) -> Response:
+) -> models.SlipCode:
     """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice.
 
     A code that no channel can send is refused with `CODE_NO_ADDRESS` or `CODE_NO_CHANNEL`.
@@ -127,15 +114,13 @@ async def make_slip(
     if send:
         await call(request, notifications.CheckCode, CheckCodeRequest(member_id=member_id))
     reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
-    return private(to_model(models.SlipCode, reply), status=201)
+    return to_model(models.SlipCode, reply)
 
 
 @router.post(
-    "/slips",
-    status_code=204,
-    **documented("Set a password with a password code", errors=(400, 401, 403, 409, 429, 503, 504)),
+    "/slips", **documented("Set a password with a password code", "members.UseSlip", errors=(401, 403, 409), status=204)
 )
-async def use_slip(request: Request, body: models.SlipBody, members: Members) -> Response:
+async def use_slip(request: Request, body: models.SlipBody, members: Members) -> None:
     """Set a password with a password code, and end other sessions of the member.
 
     The response to an unknown card number is the same as that to a wrong code.
@@ -143,20 +128,17 @@ async def use_slip(request: Request, body: models.SlipBody, members: Members) ->
     require_secure(request)
     message = to_message(wire.UseSlipRequest, body, address=address_of(request.scope))
     await call_within_limit(request, members.UseSlip, message)
-    return Response(status_code=204)
 
 
 @router.post(
     "/scans",
     **documented(
         "Identify a scanned code",
-        model=Scanned,
+        "members.Scan",
         example={**example_of(Scanned), "member": example_of(models.ListedMember)},
-        errors=ERRORS,
-        method=f"{SERVICE}/Scan",
     ),
 )
-async def scan(request: Request, body: models.ScanBody, members: Members, circulation: Circulation) -> Response:
+async def scan(request: Request, body: models.ScanBody, members: Members, circulation: Circulation) -> Scanned:
     """Find the member of a card number, alias or QR code in the caller's institution, or the item of a barcode."""
     reply = await call(request, members.Scan, to_message(wire.ScanRequest, body))
     item: dict[str, Any] = {}
@@ -168,4 +150,4 @@ async def scan(request: Request, body: models.ScanBody, members: Members, circul
         else:
             lent = to_model(circulation_models.LentItem, found.item)
             item = {"kind": "item", "item": lent, "item_state": found.state, "looks_like": ""}
-    return private(to_model(Scanned, reply, **item))
+    return to_model(Scanned, reply, **item)

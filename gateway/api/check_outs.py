@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel, to_message, to_model
-from gateway.api.loans import ACT_ERRORS, SERVICE
-from gateway.api.members import private
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.clients import Circulation, call
 from gateway.negotiation import language
@@ -27,56 +23,52 @@ class CheckOutBody(models.CheckOutBody):
     dry_run: StrictBool = Field(False, description="Only check the rules; needs no Idempotency-Key.", examples=[False])
 
 
-def _or_ok(arguments: dict[str, Any], model: type[ResponseModel], description: str) -> dict[str, Any]:
-    """Add a 200 response to the documentation of a route that returns 201."""
-    arguments["responses"][200] = {"model": model, "description": description}
-    return arguments
-
-
 @router.post(
     "/check-outs",
-    **_or_ok(
-        documented(
-            "Lend an item", model=models.CheckedOut, errors=ACT_ERRORS, method=f"{SERVICE}/CheckOut", status=201
-        ),
-        models.CheckedOut,
-        "A dry run, or a scan that was repeated within 60 seconds.",
+    **documented(
+        "Lend an item",
+        "circulation.CheckOut",
+        errors=(404, 409),
+        status=201,
+        otherwise={200: "A dry run, or a scan that was repeated within 60 seconds."},
+        has_dry_run=True,
     ),
 )
-async def check_out(request: Request, body: CheckOutBody, circulation: Circulation) -> Response:
+async def check_out(
+    request: Request, response: Response, body: CheckOutBody, circulation: Circulation
+) -> models.CheckedOut:
     """Lend an item to a member. A refusal lists all reasons and changes nothing."""
     check_out = to_message(wire.CheckOutRequest, body)
     if body.dry_run:
+        response.status_code = 200
         preview = await call(request, circulation.PreviewCheckOut, wire.PreviewCheckOutRequest(check_out=check_out))
-        return private(to_model(models.CheckedOut, preview, repeated=False))
+        return to_model(models.CheckedOut, preview, repeated=False)
     reply = await call(request, circulation.CheckOut, check_out)
-    return private(to_model(models.CheckedOut, reply), status=200 if reply.repeated else 201)
+    response.status_code = 200 if reply.repeated else 201
+    return to_model(models.CheckedOut, reply)
 
 
-@router.post(
-    "/check-ins", **documented("Return an item", model=models.CheckedIn, errors=ACT_ERRORS, method=f"{SERVICE}/CheckIn")
-)
-async def check_in(request: Request, body: models.ItemBody, circulation: Circulation) -> Response:
+@router.post("/check-ins", **documented("Return an item", "circulation.CheckIn", errors=(404, 409)))
+async def check_in(request: Request, body: models.ItemBody, circulation: Circulation) -> models.CheckedIn:
     """End the loan or the transit of an item. An item of another branch then goes into transit to that branch."""
     reply = await call(request, circulation.CheckIn, to_message(wire.CheckInRequest, body))
-    return private(to_model(models.CheckedIn, reply, language(request)))
+    return to_model(models.CheckedIn, reply, language(request))
 
 
 @router.post(
     "/in-library-uses",
-    **_or_ok(
-        documented(
-            "Count an in-library use",
-            model=models.UsedInLibrary,
-            errors=ACT_ERRORS,
-            method=f"{SERVICE}/UseInLibrary",
-            status=201,
-        ),
-        models.UsedInLibrary,
-        "A scan that was repeated within 60 seconds.",
+    **documented(
+        "Count an in-library use",
+        "circulation.UseInLibrary",
+        errors=(404, 409),
+        status=201,
+        otherwise={200: "A scan that was repeated within 60 seconds."},
     ),
 )
-async def use_in_library(request: Request, body: models.ItemBody, circulation: Circulation) -> Response:
+async def use_in_library(
+    request: Request, response: Response, body: models.ItemBody, circulation: Circulation
+) -> models.UsedInLibrary:
     """Count an in-library use of an item, such as a book that a reader left on a table."""
     reply = await call(request, circulation.UseInLibrary, to_message(wire.UseInLibraryRequest, body))
-    return private(to_model(models.UsedInLibrary, reply), status=200 if reply.repeated else 201)
+    response.status_code = 200 if reply.repeated else 201
+    return to_model(models.UsedInLibrary, reply)

@@ -7,10 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
-from starlette.responses import Response
 
 from chassis.models import Body, to_model
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN
@@ -20,10 +18,8 @@ from rangkiang.notifications.v1 import models
 
 router = APIRouter(tags=["notices"], route_class=ApiRoute)
 
-_SERVICE = "/rangkiang.notifications.v1.Notifications"
 _ID = "0192f3a4-5b6c-7d8e-9f21-23456789abcd"
 _KEY = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
-_CHANGE_ERRORS = (*ERRORS, 404, 409, 422)
 DeviceId = Annotated[
     str,
     Path(description="A device's identifier (UUID).", examples=[_ID]),
@@ -51,44 +47,33 @@ class NewDevice(Body):
     name: str = Field("", description="Name that the member sees.", max_length=60, examples=["Chrome, Android"])
 
 
-@router.get(
-    "/account/devices", **documented("Browsers that show the caller's notices", model=models.Devices, errors=ERRORS)
-)
-async def list_own_devices(request: Request, query: NoParameters, notifications: Notifications) -> Response:
+@router.get("/account/devices", **documented("Browsers that show the caller's notices", "notifications.ListOwnDevices"))
+async def list_own_devices(request: Request, query: NoParameters, notifications: Notifications) -> models.Devices:
     """List the browsers of the member who is signed in."""
     reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
-    return private(to_model(models.Devices, reply))
+    return to_model(models.Devices, reply)
 
 
 @router.post(
     "/account/devices",
-    **documented(
-        "Show the caller's notices in a browser",
-        model=models.DeviceReference,
-        status=201,
-        errors=_CHANGE_ERRORS,
-        method=f"{_SERVICE}/AddOwnDevice",
-    ),
+    **documented("Show the caller's notices in a browser", "notifications.AddOwnDevice", errors=(404, 409), status=201),
 )
-async def add_own_device(request: Request, body: NewDevice, notifications: Notifications) -> Response:
+async def add_own_device(request: Request, body: NewDevice, notifications: Notifications) -> models.DeviceReference:
     """Add a browser of the member who is signed in, at most five. Adding the same browser again replaces its entry."""
     message = wire.AddOwnDeviceRequest(
         endpoint=body.endpoint, p256dh=body.keys.p256dh, auth=body.keys.auth, name=body.name
     )
     reply = await call(request, notifications.AddOwnDevice, message)
-    return private(to_model(models.DeviceReference, reply), status=201)
+    return to_model(models.DeviceReference, reply)
 
 
 @router.delete(
     "/account/devices/{device_id}",
-    **documented(
-        "Stop notices in a browser",
-        model=models.DeviceReference,
-        errors=_CHANGE_ERRORS,
-        method=f"{_SERVICE}/RemoveOwnDevice",
-    ),
+    **documented("Stop notices in a browser", "notifications.RemoveOwnDevice", errors=(404, 409)),
 )
-async def remove_own_device(request: Request, device_id: DeviceId, notifications: Notifications) -> Response:
+async def remove_own_device(
+    request: Request, device_id: DeviceId, notifications: Notifications
+) -> models.DeviceReference:
     """Delete the subscription of a browser."""
     await call(request, notifications.RemoveOwnDevice, wire.RemoveOwnDeviceRequest(id=device_id))
-    return private(models.DeviceReference(id=device_id))
+    return models.DeviceReference(id=device_id)

@@ -32,8 +32,6 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
-_SERVICE = "/rangkiang.catalog.v1.Catalog"
-_ERRORS = (400, 401, 403, 404, 409, 429, 503, 504)
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
 LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
@@ -44,28 +42,30 @@ FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE
 def _documented(summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
     """Return arguments of a router's decorator.
 
-    kinds  image subtypes that the body may have, separated by spaces; "" for a JSON body
+    method  method of the catalogue
+    kinds   image subtypes that the body may have, separated by spaces; "" for a JSON body
     """
     arguments = documented(
-        summary,
-        example=example,
-        errors=(*_ERRORS, 413) if kinds else _ERRORS,
-        method=f"{_SERVICE}/{method}",
+        summary, f"catalog.{method}", errors=(404, 409, 413) if kinds else (404, 409), example=example
     )
     if kinds:
         content = {f"image/{kind}": _BINARY for kind in kinds.split()}
-        arguments["openapi_extra"] |= {"requestBody": {"required": True, "content": content}}
+        arguments["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
     return arguments
 
 
 @router.patch(
     "/institutions/{institution}",
-    response_model=Institution,
     **_documented("Change an institution", INSTITUTION_EXAMPLE | {"version": 2}, "EditInstitution"),
 )
 async def edit_institution(
-    request: Request, institution: InstitutionCode, body: InstitutionBody, catalog: Catalog, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    institution: InstitutionCode,
+    body: InstitutionBody,
+    catalog: Catalog,
+    version: Version,
+) -> Institution:
     """Change the description of the caller's institution; later loads of the institutions file keep the change."""
     message = wire.EditInstitutionRequest(
         code=institution,
@@ -74,22 +74,22 @@ async def edit_institution(
         fields=sorted(body.model_fields_set),
     )
     reply = await call(request, catalog.EditInstitution, message)
-    return public(institution_of(reply.institution), version=reply.institution.version)
+    return public(response, institution_of(reply.institution), reply.institution.version)
 
 
 @router.patch(
     "/branches/{institution}/{code}",
-    response_model=Branch,
     **_documented("Change a branch", BRANCH_EXAMPLE | {"version": 2}, "EditBranch"),
 )
 async def edit_branch(
     request: Request,
+    response: Response,
     institution: InstitutionCode,
     code: BranchCode,
     body: BranchBody,
     catalog: Catalog,
     version: Version,
-) -> Response:
+) -> Branch:
     """Change the description of a branch of the caller's institution; later loads of the file keep the change."""
     message = wire.EditBranchRequest(
         institution=institution,
@@ -99,86 +99,98 @@ async def edit_branch(
         fields=sorted(body.model_fields_set),
     )
     reply = await call(request, catalog.EditBranch, message)
-    return public(branch_of(reply.branch), version=reply.branch.version)
+    return public(response, branch_of(reply.branch), reply.branch.version)
 
 
 @router.put(
     "/institutions/{institution}/logo",
-    response_model=StoredPicture,
     **_documented("Store a logo", _STORED, "PutPicture", "png jpeg webp svg+xml"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
-async def put_logo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
+async def put_logo(
+    request: Request, response: Response, institution: InstitutionCode, catalog: Catalog, version: Version
+) -> StoredPicture:
     """Replace the logo of the caller's institution: PNG, JPEG, WebP or SVG, at most 2 MB."""
-    return await _put(request, catalog, institution, "", "logo", version)
+    return await _put(request, response, catalog, institution, "", "logo", version)
 
 
 @router.post(
     "/institutions/{institution}/photos",
-    response_model=StoredPicture,
     **_documented("Add a photo", _STORED, "PutPicture", "jpeg png webp"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
-async def add_photo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
+async def add_photo(
+    request: Request, response: Response, institution: InstitutionCode, catalog: Catalog, version: Version
+) -> StoredPicture:
     """Add a photo of the caller's institution: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
-    return await _put(request, catalog, institution, "", "photo", version)
+    return await _put(request, response, catalog, institution, "", "photo", version)
 
 
 @router.put(
     "/branches/{institution}/{code}/photo",
-    response_model=StoredPicture,
     **_documented("Store a branch's photo", _STORED, "PutPicture", "jpeg png webp"),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def put_branch_photo(
-    request: Request, institution: InstitutionCode, code: BranchCode, catalog: Catalog, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    institution: InstitutionCode,
+    code: BranchCode,
+    catalog: Catalog,
+    version: Version,
+) -> StoredPicture:
     """Replace the photo of a branch: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
-    return await _put(request, catalog, institution, code, "photo", version)
+    return await _put(request, response, catalog, institution, code, "photo", version)
 
 
 @router.delete(
     "/institutions/{institution}/pictures/{file_id}",
-    response_model=Removed,
     **_documented("Remove a logo or a photo", {"version": 3}, "RemovePicture"),
 )
 async def remove_picture(
-    request: Request, institution: InstitutionCode, file_id: FileId, catalog: Catalog, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    institution: InstitutionCode,
+    file_id: FileId,
+    catalog: Catalog,
+    version: Version,
+) -> Removed:
     """Remove the logo or a photo of the caller's institution."""
-    return await _remove(request, catalog, institution, "", file_id, version)
+    return await _remove(request, response, catalog, institution, "", file_id, version)
 
 
 @router.delete(
     "/branches/{institution}/{code}/pictures/{file_id}",
-    response_model=Removed,
     **_documented("Remove a branch's photo", {"version": 3}, "RemovePicture"),
 )
 async def remove_branch_picture(
     request: Request,
+    response: Response,
     institution: InstitutionCode,
     code: BranchCode,
     file_id: FileId,
     catalog: Catalog,
     version: Version,
-) -> Response:
+) -> Removed:
     """Remove the photo of a branch."""
-    return await _remove(request, catalog, institution, code, file_id, version)
+    return await _remove(request, response, catalog, institution, code, file_id, version)
 
 
-async def _put(request: Request, catalog: Catalog, institution: str, branch: str, kind: str, version: int) -> Response:
+async def _put(
+    request: Request, response: Response, catalog: Catalog, institution: str, branch: str, kind: str, version: int
+) -> StoredPicture:
     content = await request.body()
     message = wire.PutPictureRequest(
         institution=institution, branch=branch, version=version, kind=kind, content=content
     )
     reply = await call(request, catalog.PutPicture, message)
     picture = Picture(id=reply.file, url=f"/files/{reply.file}")
-    return public(StoredPicture(picture=picture, version=reply.version), version=reply.version)
+    return public(response, StoredPicture(picture=picture, version=reply.version), reply.version)
 
 
 async def _remove(
-    request: Request, catalog: Catalog, institution: str, branch: str, file_id: str, version: int
-) -> Response:
+    request: Request, response: Response, catalog: Catalog, institution: str, branch: str, file_id: str, version: int
+) -> Removed:
     message = wire.RemovePictureRequest(institution=institution, branch=branch, version=version, file=file_id)
     reply = await call(request, catalog.RemovePicture, message)
-    return public(Removed(version=reply.version), version=reply.version)
+    return public(response, Removed(version=reply.version), reply.version)

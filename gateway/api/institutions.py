@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel, to_message
+from chassis.models import to_message
 from gateway.api.institution_models import (
     BRANCH_EXAMPLE,
     INSTITUTION_EXAMPLE,
@@ -21,10 +21,8 @@ from gateway.api.institution_models import (
 )
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import JSON
-from gateway.api.writes import version_tag
+from gateway.api.writes import Model, versioned
 from gateway.clients import Catalog, call
-from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import models
 
@@ -42,60 +40,74 @@ BranchCode = Annotated[
 
 @router.get(
     "/institutions",
-    response_model=Institutions,
-    **documented("Institutions", revalidates=True, example={"total": 1, "hits": [INSTITUTION_EXAMPLE]}),
+    **documented(
+        "Institutions",
+        "catalog.ListInstitutions",
+        example={"total": 1, "hits": [INSTITUTION_EXAMPLE]},
+        revalidates=True,
+    ),
 )
-async def list_institutions(request: Request, query: NoParameters, catalog: Catalog) -> Response:
+async def list_institutions(
+    request: Request, response: Response, query: NoParameters, catalog: Catalog
+) -> Institutions:
     """List the institutions that share this catalogue."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
     hits = [institution_of(institution) for institution in reply.institutions]
-    return respond(request, Institutions(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
+    response.headers["Cache-Control"] = CACHE_CONTROL
+    return Institutions(total=len(hits), hits=hits)
 
 
 @router.get(
     "/institutions/{institution}",
-    response_model=Institution,
-    **documented("An institution", example=INSTITUTION_EXAMPLE, errors=(400, 404, 429, 503, 504)),
+    **documented("An institution", "catalog.ListInstitutions", errors=(404,), example=INSTITUTION_EXAMPLE),
 )
 async def get_institution(
-    request: Request, institution: InstitutionCode, query: NoParameters, catalog: Catalog
-) -> Response:
+    request: Request, response: Response, institution: InstitutionCode, query: NoParameters, catalog: Catalog
+) -> Institution:
     """Return the description of an institution. The ETag is its version."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest(code=institution))
-    return public(institution_of(reply.institutions[0]), version=reply.institutions[0].version)
+    return public(response, institution_of(reply.institutions[0]), reply.institutions[0].version)
 
 
 @router.get(
     "/branches",
-    response_model=Branches,
     **documented(
-        "Branches", revalidates=True, example={"total": 1, "hits": [BRANCH_EXAMPLE]}, errors=(400, 404, 429, 503, 504)
+        "Branches",
+        "catalog.ListBranches",
+        errors=(404,),
+        example={"total": 1, "hits": [BRANCH_EXAMPLE]},
+        revalidates=True,
     ),
 )
 async def list_branches(
-    request: Request, query: Annotated[models.BranchesQuery, Query()], catalog: Catalog
-) -> Response:
+    request: Request, response: Response, query: Annotated[models.BranchesQuery, Query()], catalog: Catalog
+) -> Branches:
     """List the branches of all institutions, or of one."""
     reply = await call(request, catalog.ListBranches, to_message(wire.ListBranchesRequest, query))
     hits = [branch_of(branch) for branch in reply.branches]
-    return respond(request, Branches(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
+    response.headers["Cache-Control"] = CACHE_CONTROL
+    return Branches(total=len(hits), hits=hits)
 
 
 @router.get(
     "/branches/{institution}/{code}",
-    response_model=Branch,
-    **documented("A branch", example=BRANCH_EXAMPLE, errors=(400, 404, 429, 503, 504)),
+    **documented("A branch", "catalog.ListBranches", errors=(404,), example=BRANCH_EXAMPLE),
 )
 async def get_branch(
-    request: Request, institution: InstitutionCode, code: BranchCode, query: NoParameters, catalog: Catalog
-) -> Response:
+    request: Request,
+    response: Response,
+    institution: InstitutionCode,
+    code: BranchCode,
+    query: NoParameters,
+    catalog: Catalog,
+) -> Branch:
     """Return the description of a branch. The ETag is its version."""
     message = wire.ListBranchesRequest(institution=institution, code=code)
     reply = await call(request, catalog.ListBranches, message)
-    return public(branch_of(reply.branches[0]), version=reply.branches[0].version)
+    return public(response, branch_of(reply.branches[0]), reply.branches[0].version)
 
 
-def public(model: ResponseModel, *, version: int, status: int = 200) -> Response:
-    """Respond with an object whose ETag is its version, which a client sends back as If-Match."""
-    headers = {"Cache-Control": "no-cache", "ETag": version_tag(version)}
-    return Response(model.to_json(), status_code=status, media_type=JSON, headers=headers)
+def public(response: Response, model: Model, version: int) -> Model:
+    """Return the model of an object that caches revalidate; its ETag is its version."""
+    response.headers["Cache-Control"] = "no-cache"
+    return versioned(response, model, version)

@@ -11,18 +11,16 @@ from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from chassis.queries import OneOf
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN
-from gateway.api.writes import Version
+from gateway.api.writes import Version, versioned
 from gateway.clients import Catalog, call
 from rangkiang.catalog.v1 import items_pb2 as wire
 from rangkiang.catalog.v1 import models
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 
 router = APIRouter(tags=["items"], route_class=ApiRoute)
-_SERVICE = "/rangkiang.catalog.v1.Catalog"
 _ITEM_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
 # The gateway does not check the form: the service refuses any id that is not an item of the caller's institution (404).
 ItemId = Annotated[
@@ -40,47 +38,44 @@ class FastAddsQuery(models.FastAddsQuery):
     ]
 
 
-@router.post(
-    "/fast-adds",
-    **documented(
-        "Add an item at the desk",
-        model=models.EditedItem,
-        errors=(*ERRORS, 404, 409),
-        method=f"{_SERVICE}/FastAdd",
-        status=201,
-    ),
-)
-async def fast_add(request: Request, body: models.FastAddBody, catalog: Catalog) -> Response:
+@router.post("/fast-adds", **documented("Add an item at the desk", "catalog.FastAdd", errors=(404, 409), status=201))
+async def fast_add(
+    request: Request, response: Response, body: models.FastAddBody, catalog: Catalog
+) -> models.EditedItem:
     """Add an item to a record, or to a new brief record that a cataloguer completes later. An import may match both."""
     item: ItemCopy = (await call(request, catalog.FastAdd, to_message(wire.FastAddRequest, body))).item
     added = to_model(models.EditedItem, item, record=item.record_id, branch=body.branch, is_fast_add=True)
-    return private(added, status=201, version=item.version)
+    return versioned(response, added, item.version)
 
 
-@router.get("/items", **documented("Items added at desks", model=models.FastAdds, errors=ERRORS))
-async def list_fast_adds(request: Request, query: Annotated[FastAddsQuery, Query()], catalog: Catalog) -> Response:
+@router.get("/items", **documented("Items added at desks", "catalog.ListFastAdds"))
+async def list_fast_adds(
+    request: Request, query: Annotated[FastAddsQuery, Query()], catalog: Catalog
+) -> models.FastAdds:
     """List items of the caller's institution that a desk added and no import has matched yet."""
     reply = await call(request, catalog.ListFastAdds, to_message(wire.ListFastAddsRequest, query))
-    return private(to_model(models.FastAdds, reply))
+    return to_model(models.FastAdds, reply)
 
 
-@router.get("/items/{item_id}", **documented("An item", model=models.EditedItem, errors=(*ERRORS, 404)))
-async def get_item(request: Request, item_id: ItemId, query: NoParameters, catalog: Catalog) -> Response:
+@router.get("/items/{item_id}", **documented("An item", "catalog.GetItem", errors=(404,)))
+async def get_item(
+    request: Request, response: Response, item_id: ItemId, query: NoParameters, catalog: Catalog
+) -> models.EditedItem:
     """Return an item of the caller's institution. The ETag is its version."""
     reply = await call(request, catalog.GetItem, wire.GetItemRequest(id=item_id))
-    return private(to_model(models.EditedItem, reply.item), version=reply.item.version)
+    return versioned(response, to_model(models.EditedItem, reply.item), reply.item.version)
 
 
-@router.patch(
-    "/items/{item_id}",
-    **documented(
-        "Change an item", model=models.EditedItem, errors=(*ERRORS, 404, 409), method=f"{_SERVICE}/ChangeItem"
-    ),
-)
+@router.patch("/items/{item_id}", **documented("Change an item", "catalog.ChangeItem", errors=(404, 409)))
 async def change_item(
-    request: Request, item_id: ItemId, body: models.ChangedItemBody, catalog: Catalog, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    item_id: ItemId,
+    body: models.ChangedItemBody,
+    catalog: Catalog,
+    version: Version,
+) -> models.EditedItem:
     """Change the barcode or the status of an item. Later imports keep both."""
     message = to_message(wire.ChangeItemRequest, body, id=item_id, version=version)
     reply = await call(request, catalog.ChangeItem, message)
-    return private(to_model(models.EditedItem, reply.item), version=reply.item.version)
+    return versioned(response, to_model(models.EditedItem, reply.item), reply.item.version)

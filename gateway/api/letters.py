@@ -10,14 +10,12 @@ from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from chassis.queries import text
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models, print_pb2
 
 router = APIRouter(tags=["notices"], route_class=ApiRoute)
 
-_SERVICE = "/rangkiang.notifications.v1.Notifications"
 _NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
 _PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
 
@@ -26,17 +24,19 @@ class PdfQuery(models.LettersQuery):
     paper: str = text("Paper: a4, or 58mm for a receipt printer.", longest=8, example="a4")
 
 
-@router.get("/notices/letters", **documented("The print list", model=models.Letters, errors=ERRORS))
+@router.get("/notices/letters", **documented("The print list", "notifications.ListPrint"))
 async def list_letters(
     request: Request, query: Annotated[models.LettersQuery, Query()], notifications: Notifications
-) -> Response:
+) -> models.Letters:
     """List the letters by group or street. The caller also needs the scope members.contact."""
     reply = await call(request, notifications.ListPrint, to_message(print_pb2.ListPrintRequest, query))
-    return private(to_model(models.Letters, reply))
+    return to_model(models.Letters, reply)
 
 
 @router.get(
-    "/notices/letters.pdf", response_class=Response, **documented("The print list as PDF", errors=ERRORS, content=_PDF)
+    "/notices/letters.pdf",
+    response_class=Response,
+    **documented("The print list as PDF", "notifications.PrintLetters", content=_PDF),
 )
 async def print_letters(
     request: Request, query: Annotated[PdfQuery, Query()], notifications: Notifications
@@ -49,15 +49,11 @@ async def print_letters(
 
 
 @router.post(
-    "/notices/letters/handed-over",
-    **documented(
-        "Mark letters as handed over",
-        model=models.HandedOver,
-        errors=(*ERRORS, 409, 422),
-        method=f"{_SERVICE}/HandOver",
-    ),
+    "/notices/letters/handed-over", **documented("Mark letters as handed over", "notifications.HandOver", errors=(409,))
 )
-async def hand_over_letters(request: Request, body: models.HandOverBody, notifications: Notifications) -> Response:
+async def hand_over_letters(
+    request: Request, body: models.HandOverBody, notifications: Notifications
+) -> models.HandedOver:
     """Mark notices as handed over. Notices that are not on the print list do not change."""
     reply = await call(request, notifications.HandOver, to_message(print_pb2.HandOverRequest, body))
-    return private(to_model(models.HandedOver, reply))
+    return to_model(models.HandedOver, reply)

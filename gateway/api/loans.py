@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.loan_csv import CSV, loans_as_csv
-from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN, JSON, MemberId
@@ -21,9 +20,6 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1 import models
 
 router = APIRouter(tags=["loans"], route_class=ApiRoute)
-SERVICE = "/rangkiang.circulation.v1.Circulation"
-ERRORS = (400, 401, 403, 429, 503, 504)
-ACT_ERRORS = (*ERRORS, 404, 409)
 # The gateway does not check the form: the service refuses any id that is not a loan of the caller's institution (404).
 LoanId = Annotated[
     str,
@@ -64,57 +60,57 @@ class LoanExplained(models.LoanExplained):
 
 @router.get(
     "/loans",
-    **documented("Loans", model=models.Loans, content={CSV: {"schema": {"type": "string"}}}, errors=(*ERRORS, 404)),
+    response_model=models.Loans,
+    **documented("Loans", "circulation.ListLoans", errors=(404,), content={CSV: {"schema": {"type": "string"}}}),
 )
 async def list_loans(
     request: Request, query: Annotated[models.LoansQuery, Query()], circulation: Circulation
-) -> Response:
+) -> models.Loans | Response:
     """List loans of the caller's institution, by default open ones, the first due first. CSV has all pages."""
     message = to_message(wire.ListLoansRequest, query)
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
         return await loans_as_csv(request, message)
-    return private(to_model(models.Loans, await call(request, circulation.ListLoans, message)))
+    return to_model(models.Loans, await call(request, circulation.ListLoans, message))
 
 
 @router.get(
     "/loans/{loan_id}/why",
-    **documented("How the due date of a loan was determined", model=LoanExplained, errors=(*ERRORS, 404)),
+    **documented("How the due date of a loan was determined", "circulation.ExplainLoan", errors=(404,)),
 )
-async def explain_loan(request: Request, loan_id: LoanId, query: NoParameters, circulation: Circulation) -> Response:
+async def explain_loan(
+    request: Request, loan_id: LoanId, query: NoParameters, circulation: Circulation
+) -> LoanExplained:
     """Return the policy row and the calendar days that determined the due date."""
     reply = await call(request, circulation.ExplainLoan, wire.ExplainLoanRequest(id=loan_id))
-    return private(to_model(LoanExplained, reply, row=to_model(LoanPolicyRow, reply.row)))
+    return to_model(LoanExplained, reply, row=to_model(LoanPolicyRow, reply.row))
 
 
-@router.post(
-    "/loans/{loan_id}/renew",
-    **documented("Renew a loan", model=models.RenewedLoan, errors=ACT_ERRORS, method=f"{SERVICE}/RenewLoan"),
-)
+@router.post("/loans/{loan_id}/renew", **documented("Renew a loan", "circulation.RenewLoan", errors=(404, 409)))
 async def renew_loan(
     request: Request, loan_id: LoanId, circulation: Circulation, body: models.RenewBody | None = None
-) -> Response:
+) -> models.RenewedLoan:
     """Renew a loan, which moves its due date. A refusal lists all reasons."""
     message = to_message(wire.RenewLoanRequest, body or models.RenewBody(), id=loan_id)
-    return private(to_model(models.RenewedLoan, await call(request, circulation.RenewLoan, message)))
+    return to_model(models.RenewedLoan, await call(request, circulation.RenewLoan, message))
 
 
 @router.post(
     "/members/{member_id}/renew-all",
-    **documented("Renew all loans of a member", model=models.Renewals, errors=ACT_ERRORS, method=f"{SERVICE}/RenewAll"),
+    **documented("Renew all loans of a member", "circulation.RenewAll", errors=(404, 409)),
 )
-async def renew_all_loans(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
+async def renew_all_loans(request: Request, member_id: MemberId, circulation: Circulation) -> models.Renewals:
     """Renew every loan of a member that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewAll, wire.RenewAllRequest(member=member_id))
-    return private(to_model(models.Renewals, reply, language(request)))
+    return to_model(models.Renewals, reply, language(request))
 
 
 @router.get(
     "/borrowers/{member_id}",
-    **documented("A member's loans, limit and refusals", model=models.Borrower, errors=(*ERRORS, 404)),
+    **documented("A member's loans, limit and refusals", "circulation.GetBorrower", errors=(404,)),
 )
 async def get_borrower(
     request: Request, member_id: MemberId, query: NoParameters, circulation: Circulation
-) -> Response:
+) -> models.Borrower:
     """Return a borrower by member id, or by card number as scanned."""
     reply = await call(request, circulation.GetBorrower, wire.GetBorrowerRequest(member=member_id))
-    return private(to_model(models.Borrower, reply, language(request)))
+    return to_model(models.Borrower, reply, language(request))

@@ -9,20 +9,17 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel, to_message, to_model
+from chassis.models import to_message, to_model
 from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import JSON, MemberId
-from gateway.api.writes import Version, version_tag
+from gateway.api.schemas import MemberId
+from gateway.api.writes import Version, versioned
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
 from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter(tags=["members"], route_class=ApiRoute)
-
-ERRORS = (400, 401, 403, 429, 503, 504)
-_SERVICE = "/rangkiang.members.v1.Members"
 
 
 class MembersQuery(QueryModel):
@@ -41,76 +38,64 @@ class Member(models.Member):
     is_blocked: bool = Field(description="True when a block is in force.", examples=[False])
 
 
-@router.get("/members", **documented("Find members", model=models.FoundMembers, errors=ERRORS))
-async def find_members(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
+@router.get("/members", **documented("Find members", "members.SearchMembers"))
+async def find_members(
+    request: Request, query: Annotated[MembersQuery, Query()], members: Members
+) -> models.FoundMembers:
     """Find members by the beginnings of words; every word must match. Moh. finds Muhammad, and titles are ignored."""
     reply = await call(request, members.SearchMembers, to_message(wire.SearchMembersRequest, query))
-    return private(to_model(models.FoundMembers, reply))
+    return to_model(models.FoundMembers, reply)
 
 
-@router.post(
-    "/members/search",
-    **documented(
-        "Find members by personal values", model=models.FoundMembers, errors=ERRORS, method=f"{_SERVICE}/SearchMembers"
-    ),
-)
-async def search_members(request: Request, body: models.SearchBody, members: Members) -> Response:
+@router.post("/members/search", **documented("Find members by personal values", "members.SearchMembers"))
+async def search_members(request: Request, body: models.SearchBody, members: Members) -> models.FoundMembers:
     """Find members as GET /members does, or by a phone number, e-mail address or NIK, which must not be in a URL."""
     message = to_message(wire.SearchMembersRequest, body, by_contact=True)
-    return private(to_model(models.FoundMembers, await call(request, members.SearchMembers, message)))
+    return to_model(models.FoundMembers, await call(request, members.SearchMembers, message))
 
 
-@router.get("/member-categories", **documented("Categories of members", model=models.Categories, errors=ERRORS))
-async def list_member_categories(request: Request, query: NoParameters, members: Members) -> Response:
+@router.get("/member-categories", **documented("Categories of members", "members.ListCategories"))
+async def list_member_categories(request: Request, query: NoParameters, members: Members) -> models.Categories:
     """List the categories of members of the caller's institution."""
     reply = await call(request, members.ListCategories, wire.ListCategoriesRequest())
-    return private(to_model(models.Categories, reply))
+    return to_model(models.Categories, reply)
 
 
-@router.post(
-    "/members",
-    **documented(
-        "Register a member",
-        model=models.NewMember,
-        errors=(*ERRORS, 409),
-        method=f"{_SERVICE}/RegisterMember",
-        status=201,
-    ),
-)
-async def register_member(request: Request, body: models.NewMemberBody, members: Members) -> Response:
+@router.post("/members", **documented("Register a member", "members.RegisterMember", errors=(409,), status=201))
+async def register_member(
+    request: Request, response: Response, body: models.NewMemberBody, members: Members
+) -> models.NewMember:
     """Register a member and issue a card.
 
     After MEMBER_LIKELY_DUPLICATE, compare the members, and repeat the request with `confirmed_duplicates`.
     """
     reply = await call(request, members.RegisterMember, to_message(wire.RegisterMemberRequest, body))
-    return private(to_model(models.NewMember, reply), status=201, version=reply.version)
+    return versioned(response, to_model(models.NewMember, reply), reply.version)
 
 
-@router.get("/members/{member_id}", **documented("A member", model=Member, errors=(*ERRORS, 404)))
-async def get_member(request: Request, member_id: MemberId, query: NoParameters, members: Members) -> Response:
+@router.get("/members/{member_id}", **documented("A member", "members.GetMember", errors=(404,)))
+async def get_member(
+    request: Request, response: Response, member_id: MemberId, query: NoParameters, members: Members
+) -> Member:
     """Return a member. Contact data needs the scope members.contact. The audit log records each request."""
     reply = await call(request, members.GetMember, wire.GetMemberRequest(id=member_id))
-    return _member(reply.member)
+    return _member(response, reply.member)
 
 
-@router.patch(
-    "/members/{member_id}",
-    **documented("Change a member", model=Member, errors=(*ERRORS, 404, 409), method=f"{_SERVICE}/ChangeMember"),
-)
+@router.patch("/members/{member_id}", **documented("Change a member", "members.ChangeMember", errors=(404, 409)))
 async def change_member(
-    request: Request, member_id: MemberId, body: models.ChangedMemberBody, members: Members, version: Version
-) -> Response:
+    request: Request,
+    response: Response,
+    member_id: MemberId,
+    body: models.ChangedMemberBody,
+    members: Members,
+    version: Version,
+) -> Member:
     """Change the fields of a member that are in the body."""
     message = to_message(wire.ChangeMemberRequest, body, id=member_id, version=version)
     reply = await call(request, members.ChangeMember, message)
-    return _member(reply.member)
+    return _member(response, reply.member)
 
 
-def private(model: ResponseModel, *, status: int = 200, version: int = 0) -> Response:
-    """Respond with data that no cache may store. A version above 0 is also the ETag."""
-    headers = {"Cache-Control": "no-store"} | ({"ETag": version_tag(version)} if version else {})
-    return Response(model.to_json(), status_code=status, media_type=JSON, headers=headers)
-
-
-def _member(message: wire.Member) -> Response:
-    return private(to_model(Member, message, is_blocked=bool(message.blocks)), version=message.version)
+def _member(response: Response, message: wire.Member) -> Member:
+    return versioned(response, to_model(Member, message, is_blocked=bool(message.blocks)), message.version)

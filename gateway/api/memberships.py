@@ -9,91 +9,83 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import MemberId
+from gateway.api.writes import versioned
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
 from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter(tags=["members"], route_class=ApiRoute)
-SERVICE = "/rangkiang.members.v1.Members"
 BLOCK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f06-23456789abcd"
-_ERRORS = (*ERRORS, 404, 409)
 BlockId = Annotated[str, Path(description="A block's identifier (UUID).", examples=[BLOCK_ID_EXAMPLE])]
 MergeId = Annotated[str, Path(description="A merge's identifier (UUID).", examples=[BLOCK_ID_EXAMPLE])]
 
 
 @router.post(
     "/members/{member_id}/renewals",
-    **documented(
-        "Renew a membership", model=models.Renewed, errors=_ERRORS, method=f"{SERVICE}/RenewMembership", status=201
-    ),
+    **documented("Renew a membership", "members.RenewMembership", errors=(404, 409), status=201),
 )
 async def renew_membership(
-    request: Request, member_id: MemberId, body: models.RenewalBody, members: Members
-) -> Response:
+    request: Request, response: Response, member_id: MemberId, body: models.RenewalBody, members: Members
+) -> models.Renewed:
     """Renew a membership from its current end, or from today when the end has passed."""
     message = to_message(wire.RenewMembershipRequest, body, id=member_id)
     reply = await call(request, members.RenewMembership, message)
-    return private(to_model(models.Renewed, reply), status=201, version=reply.version)
+    return versioned(response, to_model(models.Renewed, reply), reply.version)
 
 
 @router.post(
-    "/members/{member_id}/blocks",
-    **documented("Block a member", model=models.Blocked, errors=_ERRORS, method=f"{SERVICE}/BlockMember", status=201),
+    "/members/{member_id}/blocks", **documented("Block a member", "members.BlockMember", errors=(404, 409), status=201)
 )
-async def block_member(request: Request, member_id: MemberId, body: models.BlockBody, members: Members) -> Response:
+async def block_member(
+    request: Request, response: Response, member_id: MemberId, body: models.BlockBody, members: Members
+) -> models.Blocked:
     """Block a member until the last day of the block, or until staff end it."""
     reply = await call(request, members.BlockMember, to_message(wire.BlockMemberRequest, body, id=member_id))
-    return private(to_model(models.Blocked, reply), status=201, version=reply.version)
+    return versioned(response, to_model(models.Blocked, reply), reply.version)
 
 
 @router.delete(
-    "/members/{member_id}/blocks/{block_id}",
-    **documented("End a block", model=models.Changed, errors=_ERRORS, method=f"{SERVICE}/EndBlock"),
+    "/members/{member_id}/blocks/{block_id}", **documented("End a block", "members.EndBlock", errors=(404, 409))
 )
-async def end_block(request: Request, member_id: MemberId, block_id: BlockId, members: Members) -> Response:
+async def end_block(
+    request: Request, response: Response, member_id: MemberId, block_id: BlockId, members: Members
+) -> models.Changed:
     """End a block. The audit log keeps it."""
     reply = await call(request, members.EndBlock, wire.EndBlockRequest(id=member_id, block_id=block_id))
-    return private(to_model(models.Changed, reply), version=reply.version)
+    return versioned(response, to_model(models.Changed, reply), reply.version)
 
 
 @router.post(
     "/members/{member_id}/merge",
-    **documented(
-        "Merge two memberships of one person",
-        model=models.Merged,
-        errors=_ERRORS,
-        method=f"{SERVICE}/MergeMembers",
-        status=201,
-    ),
+    **documented("Merge two memberships of one person", "members.MergeMembers", errors=(404, 409), status=201),
 )
-async def merge_members(request: Request, member_id: MemberId, body: models.MergeBody, members: Members) -> Response:
+async def merge_members(
+    request: Request, response: Response, member_id: MemberId, body: models.MergeBody, members: Members
+) -> models.Merged:
     """Merge another member into the member of the path, who gets the other's numbers, blocks and documents."""
     message = to_message(wire.MergeMembersRequest, body, id=member_id)
     reply = await call(request, members.MergeMembers, message)
-    return private(to_model(models.Merged, reply), status=201, version=reply.version)
+    return versioned(response, to_model(models.Merged, reply), reply.version)
 
 
 @router.delete(
-    "/members/{member_id}/merge/{merge_id}",
-    **documented("Undo a merge", model=models.Changed, errors=_ERRORS, method=f"{SERVICE}/UndoMerge"),
+    "/members/{member_id}/merge/{merge_id}", **documented("Undo a merge", "members.UndoMerge", errors=(404, 409))
 )
-async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
+async def undo_merge(
+    request: Request, response: Response, member_id: MemberId, merge_id: MergeId, members: Members
+) -> models.Changed:
     """Separate the data of the merged member again, except loans."""
     reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
-    return private(to_model(models.Changed, reply), version=reply.version)
+    return versioned(response, to_model(models.Changed, reply), reply.version)
 
 
-@router.post(
-    "/members/{member_id}/erasure",
-    **documented("Erase a member", model=models.Erased, errors=_ERRORS, method=f"{SERVICE}/EraseMember"),
-)
-async def erase_member(request: Request, member_id: MemberId, members: Members) -> Response:
+@router.post("/members/{member_id}/erasure", **documented("Erase a member", "members.EraseMember", errors=(404, 409)))
+async def erase_member(request: Request, member_id: MemberId, members: Members) -> models.Erased:
     """Erase a member: destroy the key of the sealed values and clear the row.
 
     Refused while a loan, a fee or a block is open, or while the member is a guardian.
     """
     reply = await call(request, members.EraseMember, wire.EraseMemberRequest(id=member_id))
-    return private(to_model(models.Erased, reply))
+    return to_model(models.Erased, reply)

@@ -10,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.writes import Version, version_tag
+from gateway.api.writes import Version, versioned
 from gateway.clients import Notifications, call
 from gateway.request_guard import accept_bodies
 from rangkiang.notifications.v1 import models
@@ -21,7 +20,6 @@ from rangkiang.notifications.v1 import templates_pb2 as wire
 
 router = APIRouter(tags=["notice templates"], route_class=ApiRoute)
 
-_SERVICE = "/rangkiang.notifications.v1.Notifications"
 LONGEST_BODY_BYTES = 128 * 1024
 # The service checks kinds, channels and languages; this pattern only bounds the input.
 NAME_PATTERN = r"^[a-z_]{1,32}$"
@@ -46,49 +44,48 @@ class PreviewBody(models.PreviewBody):
 _ONE = "/templates/{notice_kind}/{channel}/{language}"
 
 
-@router.get("/templates", **documented("Kinds and saved templates", model=models.Templates, errors=ERRORS))
-async def list_templates(request: Request, query: NoParameters, notifications: Notifications) -> Response:
+@router.get("/templates", **documented("Kinds and saved templates", "notifications.ListTemplates"))
+async def list_templates(request: Request, query: NoParameters, notifications: Notifications) -> models.Templates:
     """List the kinds of notices with their variables, and the templates that the institution has saved."""
     reply = await call(request, notifications.ListTemplates, wire.ListTemplatesRequest())
-    return private(to_model(models.Templates, reply))
+    return to_model(models.Templates, reply)
 
 
-@router.get(_ONE, **documented("A template", model=models.Template, errors=ERRORS))
+@router.get(_ONE, **documented("A template", "notifications.GetTemplate"))
 async def get_template(
     request: Request,
+    response: Response,
     notice_kind: Kind,
     channel: Channel,
     language: Language,
     query: NoParameters,
     notifications: Notifications,
-) -> Response:
+) -> models.Template:
     """Return the template in force. The ETag is its version."""
     message = wire.GetTemplateRequest(kind=notice_kind, channel=channel, language=language)
-    return _template((await call(request, notifications.GetTemplate, message)).template)
+    return _template(response, (await call(request, notifications.GetTemplate, message)).template)
 
 
-@router.put(
-    _ONE,
-    **documented("Change a template", model=models.Template, errors=(*ERRORS, 409), method=f"{_SERVICE}/PutTemplate"),
-)
+@router.put(_ONE, **documented("Change a template", "notifications.PutTemplate", errors=(409,)))
 @accept_bodies(LONGEST_BODY_BYTES)
 async def put_template(
     request: Request,
+    response: Response,
     notice_kind: Kind,
     channel: Channel,
     language: Language,
     body: models.NoticeTextBody,
     notifications: Notifications,
     version: Version,
-) -> Response:
+) -> models.Template:
     """Save a new version. An unknown or missing variable is refused, with its name and line."""
     message = wire.PutTemplateRequest(
         kind=notice_kind, channel=channel, language=language, version=version, text=to_message(wire.TemplateText, body)
     )
-    return _template((await call(request, notifications.PutTemplate, message)).template)
+    return _template(response, (await call(request, notifications.PutTemplate, message)).template)
 
 
-@router.get(f"{_ONE}/versions", **documented("Versions of a template", model=models.TemplateVersions, errors=ERRORS))
+@router.get(f"{_ONE}/versions", **documented("Versions of a template", "notifications.ListTemplateVersions"))
 async def list_template_versions(
     request: Request,
     notice_kind: Kind,
@@ -96,43 +93,33 @@ async def list_template_versions(
     language: Language,
     query: NoParameters,
     notifications: Notifications,
-) -> Response:
+) -> models.TemplateVersions:
     """List all versions, the newest first, each with the account and the time. Version 0 is the default text."""
     message = wire.ListTemplateVersionsRequest(kind=notice_kind, channel=channel, language=language)
     reply = await call(request, notifications.ListTemplateVersions, message)
-    return private(to_model(models.TemplateVersions, reply))
+    return to_model(models.TemplateVersions, reply)
 
 
 @router.put(
-    f"{_ONE}/versions",
-    **documented(
-        "Restore an earlier version",
-        model=models.Template,
-        errors=(*ERRORS, 404, 409),
-        method=f"{_SERVICE}/RestoreTemplate",
-    ),
+    f"{_ONE}/versions", **documented("Restore an earlier version", "notifications.RestoreTemplate", errors=(404, 409))
 )
 async def restore_template(
     request: Request,
+    response: Response,
     notice_kind: Kind,
     channel: Channel,
     language: Language,
     body: models.RestoreBody,
     notifications: Notifications,
     version: Version,
-) -> Response:
+) -> models.Template:
     """Save a copy of an earlier version as the newest version."""
     path = {"kind": notice_kind, "channel": channel, "language": language}
     message = to_message(wire.RestoreTemplateRequest, body, version=version, **path)
-    return _template((await call(request, notifications.RestoreTemplate, message)).template)
+    return _template(response, (await call(request, notifications.RestoreTemplate, message)).template)
 
 
-@router.post(
-    f"{_ONE}/test",
-    **documented(
-        "Send a test of a template", model=models.NoticeTest, errors=(*ERRORS, 409), method=f"{_SERVICE}/SendTest"
-    ),
-)
+@router.post(f"{_ONE}/test", **documented("Send a test of a template", "notifications.SendTest", errors=(409,)))
 async def send_notice_test(
     request: Request,
     notice_kind: Kind,
@@ -140,7 +127,7 @@ async def send_notice_test(
     language: Language,
     body: models.NoticeTestBody,
     notifications: Notifications,
-) -> Response:
+) -> models.NoticeTest:
     """Send the template in force, with sample values, to your own address. At most ten times an hour.
 
     A new address gets a code first (`code_sent`), at most five in an hour. Send the code to confirm the address; the
@@ -148,23 +135,18 @@ async def send_notice_test(
     without a test.
     """
     message = to_message(wire.SendTestRequest, body, kind=notice_kind, channel=channel, language=language)
-    return private(to_model(models.NoticeTest, await call(request, notifications.SendTest, message)))
+    return to_model(models.NoticeTest, await call(request, notifications.SendTest, message))
 
 
-@router.post(
-    "/notices/preview",
-    **documented("Preview a notice", model=models.NoticePreview, errors=ERRORS, method=f"{_SERVICE}/PreviewNotice"),
-)
+@router.post("/notices/preview", **documented("Preview a notice", "notifications.PreviewNotice"))
 @accept_bodies(LONGEST_BODY_BYTES)
-async def preview_notice(request: Request, body: PreviewBody, notifications: Notifications) -> Response:
+async def preview_notice(request: Request, body: PreviewBody, notifications: Notifications) -> models.NoticePreview:
     """Render a notice from the template in force or from an unsaved text. Nothing is saved or sent."""
     message = to_message(wire.PreviewNoticeRequest, body, facts=body.facts)
     reply = await call(request, notifications.PreviewNotice, message)
-    return private(to_model(models.NoticePreview, reply))
+    return to_model(models.NoticePreview, reply)
 
 
-def _template(message: wire.Template) -> Response:
-    response = private(to_model(models.Template, message))
-    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
-    response.headers["ETag"] = version_tag(message.version)
-    return response
+def _template(response: Response, message: wire.Template) -> models.Template:
+    # Version 0 has an ETag too, because the first PUT sends it as If-Match.
+    return versioned(response, to_model(models.Template, message), message.version)

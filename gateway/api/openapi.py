@@ -1,25 +1,31 @@
-"""Documentation of routes, and additions to the OpenAPI document of FastAPI."""
+"""The frame of the routes of the API: what FastAPI cannot read from a function, and what runs around each function."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
+from fastapi import Depends, Header, Security
+from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from starlette.datastructures import QueryParams
+from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Unauthenticated
 from chassis.models import ResponseModel, example_of
 from chassis.rpc.interceptors import options_of
-from gateway.api.schemas import Problem
+from gateway.api.queries import parameters_of, read_query
+from gateway.api.schemas import JSON, Problem
 from gateway.api.validation import check_media_type
+from gateway.api.writes import Version
 from gateway.callers import Callers
 from gateway.problems import MEDIA_TYPE
 from gateway.request_guard import header_fields
+from gateway.responses import respond
 
 _ERRORS = {
     400: "The request is invalid; `refusals` lists every error.",
@@ -38,70 +44,114 @@ _ERRORS = {
     503: "A service is not available; try again.",
     504: "A service did not respond in time; try again.",
 }
-
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": True,
-    "description": (
-        "A random key, such as a UUID. A repeated request with the same key and body changes nothing and returns the "
-        "first response, with `Idempotency-Replayed: true`. Keys are stored for 48 hours."
-    ),
-    "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"},
-}
+_OF_CALLS = (429, 503, 504)
+_OF_CALLERS = (401, 403)
+_OF_KEYS = (409, 422)
+_OF_VERSIONS = (412, 428)
 _REPLAYED = {
     "Idempotency-Replayed": {
         "description": "`true` when the response is that of an earlier request with the same key.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
-# Operations whose credential is in the body.
-_SIGN_INS = ("sign_in", "issue_token", "use_slip")
-# Errors that a header adds to a route.
-_HEADER_ERRORS = {"Idempotency-Key": (400, 409, 422), "If-Match": (400, 412, 428)}
+
+
+class _AccessToken(SecurityBase):
+    """Dependency that refuses a request without a token. The service verifies the token and its scopes.
+
+    raises  Unauthenticated  SIGN_IN_NEEDED
+    """
+
+    def __init__(self) -> None:
+        self.scheme_name = "access_token"
+        self.model = HTTPBearer(description="An access token of POST /api/v1/sign-in or /api/v1/tokens.")
+
+    async def __call__(self, request: Request) -> None:
+        if b"authorization" not in header_fields(request.scope):
+            raise Unauthenticated("SIGN_IN_NEEDED")
+
+
+access_token = _AccessToken()
+
+
+_KEY = Header(
+    alias="Idempotency-Key",
+    description=(
+        "A random key, such as a UUID. A repeated request with the same key and body changes nothing and returns the "
+        "first response, with `Idempotency-Replayed: true`. Keys are stored for 48 hours."
+    ),
+    min_length=1,
+    max_length=64,
+    pattern="^[!-~]+$",
+)
+
+
+# Dependencies that declare and check the header. `gateway.clients.call` forwards it to the service.
+async def idempotency_key(key: Annotated[str, _KEY]) -> None: ...
+
+
+async def idempotency_key_unless_dry_run(key: Annotated[str | None, _KEY] = None) -> None: ...
 
 
 def documented(
     summary: str,
-    *,
-    example: Any = None,
-    model: type[ResponseModel] | None = None,
-    errors: tuple[int, ...] = (400, 429, 503, 504),
-    content: Mapping[str, Any] = MappingProxyType({}),
     method: str = "",
+    *,
+    errors: tuple[int, ...] = (),
     status: int = 200,
+    otherwise: Mapping[int, str] = MappingProxyType({}),
+    example: Any = None,
+    content: Mapping[str, Any] = MappingProxyType({}),
     revalidates: bool = False,
+    has_dry_run: bool = False,
 ) -> dict[str, Any]:
     """Return the arguments of a router's decorator that FastAPI cannot read from the signature.
 
-    example      example of the JSON response
-    model        model of the JSON response; by default its example has the examples of its properties
-    errors       statuses of problem documents
+    method       the method of a service that the route calls, such as `circulation.ListLoans`: its options decide
+                 whether the route needs a token, with which scope, and an Idempotency-Key
+    errors       statuses of problem documents of this route, besides those that the method's options add
+    status       status of success; 204 has no body
+    otherwise    other statuses of success, with a description of when they occur
+    example      example of the JSON response; by default that of the model
     content      additional media types of the response
-    method       /package.Service/Method of a write; for a `keyed` method, the route documents Idempotency-Key
-    status       status of success
-    revalidates  the route responds through `respond`, which sends 304 for If-None-Match
+    revalidates  the response has an ETag from its bytes, and If-None-Match gets 304
+    has_dry_run  the body can ask for a dry run, which needs no Idempotency-Key
     raises       ValueError  `method` does not exist
     """
-    if example is None and model is not None:
-        example = example_of(model)
-    ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
-    responses: dict[int | str, Any] = {
-        status: {"description": summary, "content": ok_content},
-    }
-    if revalidates:
-        responses[304] = {"description": "The response that If-None-Match names is still current."}
-    responses |= {error: _problem(error) for error in errors}
-    arguments: dict[str, Any] = {"summary": summary, "responses": responses}
-    if model is not None:
-        arguments |= {"response_model": model, "status_code": status}
+    dependencies: list[Any] = []
+    statuses = {400, *errors}
+    headers: dict[str, Any] = {}
     if method:
-        options = options_of(method)
+        service, _, name = method.rpartition(".")
+        path = f"/{service}/{name}" if "." in service else f"/rangkiang.{service}.v1.{service.title()}/{name}"
+        options = options_of(path)
         if not options.scope:
             raise ValueError(f"no such method: {method}")
+        statuses |= {*_OF_CALLS}
+        if options.scope != "public":
+            statuses |= {*_OF_CALLERS}
+            dependencies.append(Security(access_token, scopes=[options.scope]))
         if options.keyed:
-            arguments["openapi_extra"] = {"parameters": [_IDEMPOTENCY_KEY]}
-    return arguments
+            statuses |= {*_OF_KEYS}
+            headers = _REPLAYED
+            dependencies.append(Depends(idempotency_key_unless_dry_run if has_dry_run else idempotency_key))
+    successes = {status: summary, **otherwise}
+    responses: dict[int | str, Any] = {
+        code: {"description": text} | ({"headers": headers} if headers else {}) for code, text in successes.items()
+    }
+    if content:
+        responses[status]["content"] = dict(content)
+    if example is not None:
+        responses[status].setdefault("content", {})[JSON] = {"example": example}
+    if revalidates:
+        responses[304] = {"description": "The response that If-None-Match names is still current."}
+    responses |= {code: _problem(code) for code in sorted(statuses)}
+    return {
+        "summary": summary,
+        "status_code": status,
+        "responses": responses,
+        "dependencies": dependencies,
+    }
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -109,105 +159,88 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _ERRORS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-async def refuse_strangers(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Return the response of `handle`, but refuse a stranger whatever else is wrong with the request.
-
-    Services verify the token of a request that reaches them, so only a request that fails is looked at here.
-
-    raises  Unauthenticated  SIGN_IN_NEEDED before the body is read; the errors of TokenVerifier.verify
-    """
-    if b"authorization" not in header_fields(request.scope):
-        raise Unauthenticated("SIGN_IN_NEEDED")
-    try:
-        return await handle(request)
-    except Exception:
-        callers: Callers = request.app.state.callers
-        await callers.require(request.scope)
-        raise
-
-
 class ApiRoute(APIRoute):
-    """A route that refuses strangers if it documents 401, unless its body has the credential.
+    """A route of the API. Its operationId, after which generated clients name a method, is the name of the function.
 
-    Its operationId, after which generated clients name a method, is the name of the function. It passes all values of a
-    query parameter to the model. FastAPI itself passes only the last value.
+    The function returns a model. Properties that are None are not in the response. No cache stores a response, unless
+    the route has 304 or sets Cache-Control. A stranger is refused whatever else is wrong with the request.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **arguments: Any) -> None:
-        super().__init__(path, endpoint, **{**arguments, "operation_id": endpoint.__name__})
+        responses: dict[int | str, Any] = arguments.get("responses") or {}
+        hints = get_type_hints(endpoint, include_extras=True)
+        if Version in hints.values():
+            responses |= {status: _problem(status) for status in _OF_VERSIONS}
+        model = arguments.get("response_model") or hints.get("return")
+        is_model = isinstance(model, type) and issubclass(model, ResponseModel)
+        for status, response in responses.items() if is_model else ():
+            if status == arguments["status_code"]:
+                response.setdefault("content", {}).setdefault(JSON, {"example": example_of(model)})
+            elif int(status) < 300:
+                response["model"] = model
+        arguments |= {"operation_id": endpoint.__name__, "response_model_exclude_none": True}
+        super().__init__(path, endpoint, **arguments)
+        if self._takes_json():
+            self.responses[415] = _problem(415)
+
+    def _takes_json(self) -> bool:
+        return self.body_field is not None and not isinstance(self.body_field.field_info, Form)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        needs_token = 401 in self.responses and self.operation_id not in _SIGN_INS
-        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+        needs_token = any(dependency.dependency is access_token for dependency in self.dependencies)
+        revalidates = 304 in self.responses
+        takes_json = self._takes_json()
+        query = next((field.field_info.annotation for field in self.dependant.query_params), None)
 
-        async def handle_body(request: Request) -> Response:
-            if takes_json:
-                check_media_type(request)
-            return await handle(request)
+        async def handle_api_request(request: Request) -> Response:
+            try:
+                if takes_json:
+                    check_media_type(request)
+                _refuse_repeated(request, query)
+                response = await handle(request)
+            except Exception:
+                if needs_token:
+                    # Services verify the token of a request that reaches them; this request may not have done so.
+                    callers: Callers = request.app.state.callers
+                    await callers.require(request.scope)
+                raise
+            if revalidates and response.status_code == 200 and "etag" not in response.headers:
+                cache = response.headers.get("cache-control", "no-cache")
+                return respond(request, bytes(response.body), JSON, cache=cache)
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
 
-        async def handle_every_value(request: Request) -> Response:
-            request = _ApiRequest(request.scope, request.receive)
-            return await (refuse_strangers(request, handle_body) if needs_token else handle_body(request))
-
-        return handle_every_value
-
-
-class _ApiRequest(Request):
-    @property
-    def query_params(self) -> QueryParams:
-        if not hasattr(self, "_query_params"):
-            self._query_params: QueryParams = _EveryValue(self.scope["query_string"])
-        return self._query_params
-
-
-class _EveryValue(QueryParams):
-    def get(self, key: Any, default: Any = None) -> Any:
-        values = self.getlist(key)
-        return values[0] if len(values) == 1 else values or default
+        return handle_api_request
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Complete FastAPI's OpenAPI document in place, and return it.
+def _refuse_repeated(request: Request, query: Any) -> None:
+    """Refuse several values of a parameter that takes one, of which FastAPI would read the last.
 
-    Adds the schema of problem documents, `explode` of lists, and the errors of headers. Removes FastAPI's 422 for
-    invalid input, because this API responds with 400.
+    query  the QueryModel of the route, None for a route without parameters
+    """
+    if query is not None and b"&" in request.scope["query_string"]:
+        counts = Counter(name for name, _ in request.query_params.multi_items())
+        takes_list = parameters_of(query)
+        if any(count > 1 and takes_list.get(name) is False for name, count in counts.items()):
+            read_query(query, request, strict=True)
+
+
+def add_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schema of problem documents to FastAPI's document, and return it.
+
+    FastAPI's 422 for invalid input goes, because this API responds with 400, and so do empty defaults of parameters,
+    which stand for an absent parameter.
     """
     schemas = document["components"]["schemas"]
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs"), "Problem": problem}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path in document["paths"].values():
-        for operation in path.values():
-            responses = operation["responses"]
-            if "HTTPValidationError" in str(responses.get("422")):
-                del responses["422"]
-            if "application/json" in operation.get("requestBody", {}).get("content", {}):
-                responses.setdefault("415", _problem(415))
-            for parameter in operation.setdefault("parameters", []):
-                _complete_parameter(parameter)
-                for status in _HEADER_ERRORS.get(parameter["name"], ()):
-                    responses.setdefault(str(status), _problem(status))
-                if parameter["name"] == _IDEMPOTENCY_KEY["name"]:
-                    for status, response in responses.items():
-                        if status.startswith("2"):
-                            response["headers"] = _REPLAYED
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        if JSON in operation["responses"].get("422", {}).get("content", {}):
+            del operation["responses"]["422"]
+        for parameter in operation.get("parameters", ()):
+            if parameter["schema"].get("default") in ("", []):
+                del parameter["schema"]["default"]
     return document
-
-
-def _complete_parameter(parameter: dict[str, Any]) -> None:
-    schema = parameter["schema"]
-    for part in (schema, schema.get("items", {})):
-        part.pop("title", None)  # generated clients would name an enumeration after the title
-    if "explode" in schema:
-        parameter |= {"style": "form", "explode": schema.pop("explode")}
-    examples = schema.pop("examples", None)
-    if examples:
-        parameter["example"] = examples[0]
-    if schema.get("default") in ("", []):  # these defaults stand for an absent parameter
-        del schema["default"]
-    if parameter["in"] == "header":
-        parameter["required"] = True  # FastAPI sees a default, because `gateway.api.writes` checks the header itself
-    if not parameter["required"]:
-        del parameter["required"]

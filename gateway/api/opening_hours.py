@@ -13,9 +13,7 @@ from chassis.models import ResponseModel, to_model
 from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.institutions import BranchCode, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
-from gateway.responses import respond
 from rangkiang.circulation.v1 import models
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
@@ -63,22 +61,24 @@ class OpeningHours(models.OpeningHours):
 
 @router.get(
     "/branches/{institution}/{code}/hours",
-    **documented("Opening hours of a branch", revalidates=True, model=OpeningHours, errors=(400, 404, 429, 503, 504)),
+    **documented("Opening hours of a branch", "circulation.ListOpeningHours", errors=(404,), revalidates=True),
 )
 async def list_opening_hours(
     request: Request,
+    response: Response,
     institution: InstitutionCode,
     code: BranchCode,
     query: Annotated[HoursQuery, Query()],
     circulation: Circulation,
-) -> Response:
+) -> OpeningHours:
     """List the hours and closings of each day, in the branch's zone. Hours of a mobile branch are its visits."""
     message = wire.ListOpeningHoursRequest(
         institution=institution, branches=[code], **{"from": query.first}, days=query.days
     )
     (hours,) = (await call(request, circulation.ListOpeningHours, message)).branches
     days = [to_model(OpeningDay, day, closed=_closed(day)) for day in hours.days]
-    return respond(request, to_model(OpeningHours, hours, days=days).to_json(), JSON, cache=CACHE_CONTROL)
+    response.headers["Cache-Control"] = CACHE_CONTROL
+    return to_model(OpeningHours, hours, days=days)
 
 
 def _closed(day: wire.OpeningDay) -> ClosedDay | None:

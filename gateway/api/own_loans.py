@@ -5,11 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 
 from chassis.models import Refusal, ResponseModel, to_model
-from gateway.api.loans import ACT_ERRORS, ERRORS, SERVICE, LoanId
-from gateway.api.members import private
+from gateway.api.loans import LoanId
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.clients import Circulation, call
@@ -39,8 +37,8 @@ class OwnLoans(ResponseModel):
     """The suspension in force; absent when there is none."""
 
 
-@router.get("/account/loans", **documented("The caller's own loans", model=OwnLoans, errors=ERRORS))
-async def list_own_loans(request: Request, query: NoParameters, circulation: Circulation) -> Response:
+@router.get("/account/loans", **documented("The caller's own loans", "circulation.ListOwnLoans"))
+async def list_own_loans(request: Request, query: NoParameters, circulation: Circulation) -> OwnLoans:
     """List the caller's open loans, each with the reasons against a renewal."""
     reply = await call(request, circulation.ListOwnLoans, wire.ListOwnLoansRequest())
     hits = [
@@ -50,34 +48,24 @@ async def list_own_loans(request: Request, query: NoParameters, circulation: Cir
         )
         for loan, reasons in zip(reply.loans, reply.renewal_refusals, strict=True)
     ]
-    return private(to_model(OwnLoans, reply, total=len(hits), hits=hits))
+    return to_model(OwnLoans, reply, total=len(hits), hits=hits)
 
 
 @router.post(
     "/account/loans/{loan_id}/renew",
-    **documented(
-        "Renew one of the caller's own loans",
-        model=models.RenewedLoan,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/RenewOwnLoan",
-    ),
+    **documented("Renew one of the caller's own loans", "circulation.RenewOwnLoan", errors=(404, 409)),
 )
-async def renew_own_loan(request: Request, loan_id: LoanId, circulation: Circulation) -> Response:
+async def renew_own_loan(request: Request, loan_id: LoanId, circulation: Circulation) -> models.RenewedLoan:
     """Renew a loan, which moves its due date. A refusal lists all reasons."""
     reply = await call(request, circulation.RenewOwnLoan, wire.RenewOwnLoanRequest(id=loan_id))
-    return private(to_model(models.RenewedLoan, reply))
+    return to_model(models.RenewedLoan, reply)
 
 
 @router.post(
     "/account/loans/renew-all",
-    **documented(
-        "Renew all of the caller's own loans",
-        model=models.Renewals,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/RenewOwnLoans",
-    ),
+    **documented("Renew all of the caller's own loans", "circulation.RenewOwnLoans", errors=(404, 409)),
 )
-async def renew_own_loans(request: Request, circulation: Circulation) -> Response:
+async def renew_own_loans(request: Request, circulation: Circulation) -> models.Renewals:
     """Renew every own loan that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewOwnLoans, wire.RenewOwnLoansRequest())
-    return private(to_model(models.Renewals, reply, language(request)))
+    return to_model(models.Renewals, reply, language(request))

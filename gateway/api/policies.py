@@ -8,10 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.writes import Version, version_tag
+from gateway.api.writes import Version, versioned
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
 from rangkiang.circulation.v1 import models
@@ -20,7 +19,6 @@ from rangkiang.circulation.v1 import rules_pb2 as wire
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 
 LONGEST_BODY_BYTES = 512 * 1024
-ERRORS = (400, 401, 403, 429, 503, 504)
 MOST_ROWS = 500
 # Bounds the numbers that are read, also those of the page. The service has a limit for each number.
 MOST_NUMBER = 1_000_000_000
@@ -43,34 +41,26 @@ class Policies(models.Policies):
     )
 
 
-@router.get("/policies", **documented("The lending rules", model=Policies, errors=ERRORS))
-async def get_policies(request: Request, query: NoParameters, circulation: Circulation) -> Response:
+@router.get("/policies", **documented("The lending rules", "circulation.GetPolicies"))
+async def get_policies(request: Request, response: Response, query: NoParameters, circulation: Circulation) -> Policies:
     """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
-    return _policies(reply.policies)
+    return _policies(response, reply.policies)
 
 
-@router.put(
-    "/policies",
-    **documented(
-        "Replace the lending rules",
-        model=Policies,
-        errors=ERRORS,
-        method="/rangkiang.circulation.v1.Circulation/PutPolicies",
-    ),
-)
+@router.put("/policies", **documented("Replace the lending rules", "circulation.PutPolicies"))
 @accept_bodies(LONGEST_BODY_BYTES)
-async def put_policies(request: Request, body: PoliciesBody, circulation: Circulation, version: Version) -> Response:
+async def put_policies(
+    request: Request, response: Response, body: PoliciesBody, circulation: Circulation, version: Version
+) -> Policies:
     """Replace all policies. A gap between rows, or an invalid value, refuses the whole request."""
     policies = to_message(wire.Policies, body, version=version)
     message = wire.PutPoliciesRequest(policies=policies, is_dry_run=body.dry_run)
     reply = await call(request, circulation.PutPolicies, message)
     preview = to_model(models.PolicyPreview, reply.preview) if reply.HasField("preview") else None
-    return _policies(reply.policies, preview)
+    return _policies(response, reply.policies, preview)
 
 
-def _policies(message: wire.Policies, preview: models.PolicyPreview | None = None) -> Response:
-    response = private(to_model(Policies, message, preview=preview))
-    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
-    response.headers["ETag"] = version_tag(message.version)
-    return response
+def _policies(response: Response, message: wire.Policies, preview: models.PolicyPreview | None = None) -> Policies:
+    # Version 0 has an ETag too, because the first PUT sends it as If-Match.
+    return versioned(response, to_model(Policies, message, preview=preview), message.version)

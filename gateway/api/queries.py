@@ -84,9 +84,8 @@ def _split_commas(values: list[str]) -> list[str]:
 class SearchQuery(Filters, NearQuery):
     facets: Annotated[list[Facet], BeforeValidator(_split_commas), Field(min_length=1, max_length=len(FACETS))] = Field(
         _NONE,
-        description="Facets to count, separated by commas.",
+        description="Facets to count: one a parameter, or several separated by commas.",
         examples=[["language", "year"]],
-        json_schema_extra={"explode": False},
     )
     sort: Annotated[str, OneOf(SORTS)] = Field(
         "relevance", description="Order of the hits: by relevance, year (newest or oldest first) or title."
@@ -126,7 +125,7 @@ def read_query(model: type[Model], request: Request, *, strict: bool = False) ->
     raises  Invalid  PARAMETER_UNKNOWN, PARAMETER_REPEATED, PARAMETER_MISSING, PARAMETER_TOO_LONG,
                      PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT
     """
-    parameters = _parameters(model)
+    parameters = parameters_of(model)
     values: dict[str, Any] = {}
     for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
         takes_list = parameters.get(name)
@@ -143,6 +142,6 @@ def read_query(model: type[Model], request: Request, *, strict: bool = False) ->
 
 
 @cache
-def _parameters(model: type[QueryModel]) -> dict[str, bool]:
+def parameters_of(model: type[QueryModel]) -> dict[str, bool]:
     """Return for each parameter name whether the parameter takes a list."""
     return {field.alias or name: get_origin(field.annotation) is list for name, field in model.model_fields.items()}

@@ -44,7 +44,7 @@ Ending = Annotated[
     "/records/{record_id}.{ending}",
     response_class=Response,
     **documented(
-        "A record in another format", revalidates=True, errors=(400, 404, 410, 429, 503, 504), content=_AS_TEXT
+        "A record in another format", "catalog.GetForm", errors=(404, 410), content=_AS_TEXT, revalidates=True
     ),
 )
 async def get_record_form(
@@ -56,12 +56,13 @@ async def get_record_form(
 
 @router.get(
     "/records/{record_id}",
+    response_model=models.FullRecord,
     **documented(
         "A record",
-        revalidates=True,
-        model=models.FullRecord,
-        errors=(400, 404, 406, 410, 429, 503, 504),
+        "catalog.GetRecord",
+        errors=(404, 406, 410),
         content={media_type: {"schema": {"type": "string"}} for media_type in _AS_TEXT if media_type != JSON},
+        revalidates=True,
     ),
 )
 async def get_record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
@@ -109,12 +110,12 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
 
 @router.get(
     "/records/{record_id}/items",
-    **documented("A record's items", revalidates=True, model=models.Items, errors=(400, 404, 410, 429, 503, 504)),
+    **documented("A record's items", "catalog.ListItems", errors=(404, 410), revalidates=True),
 )
 async def list_items(
     request: Request, record_id: RecordId, query: Annotated[models.ItemsQuery, Query()], catalog: Catalog
-) -> Response:
+) -> models.Items:
     """List the items of a record in all institutions, by branch and call number; those of the branch `near` first."""
     message = to_message(wire.ListItemsRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListItems, message)
-    return respond(request, to_model(models.Items, reply).to_json(), JSON)
+    return to_model(models.Items, reply)

@@ -6,13 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import JSON, RecordId
+from gateway.api.schemas import RecordId
 from gateway.clients import Catalog, call
-from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 from rangkiang.catalog.v1 import models
 
@@ -23,26 +21,24 @@ MOST_RECORDS = 20
 
 @router.get(
     "/records/{record_id}/similar",
-    **documented("Similar records", revalidates=True, model=models.SimilarRecords, errors=(400, 404, 429, 503, 504)),
+    **documented("Similar records", "catalog.ListSimilar", errors=(404,), revalidates=True),
 )
 async def list_similar(
     request: Request, record_id: RecordId, query: Annotated[models.SimilarQuery, Query()], catalog: Catalog
-) -> Response:
+) -> models.SimilarRecords:
     """List similar records, each with the reason."""
     reply = await call(request, catalog.ListSimilar, to_message(wire.ListSimilarRequest, query, record_id=record_id))
-    return respond(request, to_model(models.SimilarRecords, reply).to_json(), JSON)
+    return to_model(models.SimilarRecords, reply)
 
 
 @router.get(
     "/records/{record_id}/neighbours",
-    **documented(
-        "Neighbours on the shelf", revalidates=True, model=models.Neighbours, errors=(400, 404, 429, 503, 504)
-    ),
+    **documented("Neighbours on the shelf", "catalog.ListNeighbours", errors=(404,), revalidates=True),
 )
 async def list_neighbours(
     request: Request, record_id: RecordId, query: Annotated[models.NeighboursQuery, Query()], catalog: Catalog
-) -> Response:
+) -> models.Neighbours:
     """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item."""
     message = to_message(wire.ListNeighboursRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListNeighbours, message)
-    return respond(request, to_model(models.Neighbours, reply).to_json(), JSON)
+    return to_model(models.Neighbours, reply)

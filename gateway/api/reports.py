@@ -12,7 +12,6 @@ from starlette.responses import Response
 from chassis.models import to_model
 from chassis.output import csv_line
 from chassis.queries import OneOf, QueryModel, text
-from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
@@ -41,23 +40,21 @@ class LendingQuery(QueryModel):
 
 @router.get(
     "/reports/lending",
+    response_model=models.LendingReport,
     **documented(
-        "Lending counts of a period",
-        model=models.LendingReport,
-        errors=(400, 401, 403, 429, 503, 504),
-        content={CSV: {"schema": {"type": "string"}}},
+        "Lending counts of a period", "circulation.ReportLending", content={CSV: {"schema": {"type": "string"}}}
     ),
 )
 async def report_lending(
     request: Request, query: Annotated[LendingQuery, Query()], circulation: Circulation
-) -> Response:
+) -> models.LendingReport | Response:
     """Sum the daily facts of ISO 2789. Later changes of items or members do not change these counts."""
     message = wire.ReportLendingRequest(**{"from": query.first, "to": query.last}, by=query.by)
     reply = await call(request, circulation.ReportLending, message)
     accepted = preferred_media_type(request.headers.get("accept", ""), (JSON, CSV))
     if query.format == "csv" or (not query.format and accepted == CSV):
         return _csv(query.by, [[count.value, *(getattr(count, name) for name in COUNTS)] for count in reply.counts])
-    return private(to_model(models.LendingReport, reply))
+    return to_model(models.LendingReport, reply)
 
 
 def _csv(by: str, rows: list[list[str | int]]) -> Response:

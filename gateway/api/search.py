@@ -99,7 +99,9 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
     return message
 
 
-@router.get("/search", **documented("Find records", revalidates=True, model=models.SearchPage))
+@router.get(
+    "/search", response_model=models.SearchPage, **documented("Find records", "catalog.Search", revalidates=True)
+)
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
     """Find records by words, “phrases”, excluded words (`-word`), `OR`, and the fields `author:` `title:` `subject:`
     `isbn:` `year:` `language:` `class:`. The last word also matches as a prefix.
@@ -115,7 +117,7 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     response_model=Suggestions,
     **documented(
         "Completions of the typed text",
-        revalidates=True,
+        "catalog.Suggest",
         example={
             "total": 2,
             "hits": [
@@ -128,6 +130,7 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
                 {"text": "Navis, A. A.", "kind": "author"},
             ],
         },
+        revalidates=True,
     ),
 )
 async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], catalog: Catalog) -> Response:
@@ -150,11 +153,11 @@ def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
 
 @router.get(
     "/search/facets/{facet}",
-    **documented("All values of one facet", revalidates=True, model=FacetValues, errors=(400, 404, 429, 503, 504)),
+    **documented("All values of one facet", "catalog.CountFacet", errors=(404,), revalidates=True),
 )
 async def count_facet(
     request: Request, facet: FacetName, query: Annotated[FacetValuesQuery, Query()], catalog: Catalog
-) -> Response:
+) -> FacetValues:
     """List all values of a facet in pages. `/search` returns only the first ten values."""
     offset = _offset(query.cursor)
     message = browsing_pb2.CountFacetRequest(
@@ -168,7 +171,7 @@ async def count_facet(
     reply = await call(request, catalog.CountFacet, message)
     following = offset + len(reply.values)
     more = str(following) if reply.more and following <= FURTHEST_VALUE else None
-    return respond(request, to_model(FacetValues, reply, next=more).to_json(), JSON)
+    return to_model(FacetValues, reply, next=more)
 
 
 def _offset(cursor: str) -> int:

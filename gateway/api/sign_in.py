@@ -5,12 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import JSON
 from gateway.callers import address_of
 from gateway.clients import Members, call
 from gateway.password_limit import call_within_limit
@@ -49,8 +47,8 @@ class SignedIn(models.AccessToken):
     )
 
 
-@router.post("/sign-in", **documented("Sign in", model=SignedIn, errors=(400, 401, 403, 429, 503, 504)))
-async def sign_in(request: Request, body: models.Credentials, members: Members) -> Response:
+@router.post("/sign-in", **documented("Sign in", "members.SignIn", errors=(401, 403)))
+async def sign_in(request: Request, body: models.Credentials, members: Members) -> SignedIn:
     """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`.
 
     After SIGN_IN_INSTITUTION_NEEDED, repeat it with one of the codes in the fact `institutions`, or with that of any
@@ -59,42 +57,30 @@ async def sign_in(request: Request, body: models.Credentials, members: Members) 
     require_secure(request)
     message = to_message(wire.SignInRequest, body, address=address_of(request.scope))
     reply = await call_within_limit(request, members.SignIn, message)
-    return _private(to_model(SignedIn, reply.token, device=reply.device))
+    return to_model(SignedIn, reply.token, device=reply.device)
 
 
-@router.post(
-    "/tokens",
-    **documented("Get an access token for a client", model=models.AccessToken, errors=(400, 401, 403, 429, 503, 504)),
-)
-async def issue_token(request: Request, body: models.ClientCredentials, members: Members) -> Response:
+@router.post("/tokens", **documented("Get an access token for a client", "members.IssueToken", errors=(401, 403)))
+async def issue_token(request: Request, body: models.ClientCredentials, members: Members) -> models.AccessToken:
     """Return an access token for five minutes, for a program of another system."""
     require_secure(request)
     reply = await call(request, members.IssueToken, to_message(wire.IssueTokenRequest, body))
-    return _private(to_model(models.AccessToken, reply.token))
+    return to_model(models.AccessToken, reply.token)
 
 
-@router.get(
-    "/account",
-    **documented("The caller's own account", model=models.Account, errors=(400, 401, 403, 404, 429, 503, 504)),
-)
-async def get_account(request: Request, query: NoParameters, members: Members) -> Response:
+@router.get("/account", **documented("The caller's own account", "members.GetAccount", errors=(404,)))
+async def get_account(request: Request, query: NoParameters, members: Members) -> models.Account:
     """Return the account and the scopes of the access token."""
     reply = await call(request, members.GetAccount, members_pb2.GetAccountRequest())
-    return Response(to_model(models.Account, reply.account).to_json(), media_type=JSON)
+    return to_model(models.Account, reply.account)
 
 
 @router.post(
     "/account/password",
-    status_code=204,
-    **documented("Change the caller's own password", errors=(400, 401, 403, 404, 429, 503, 504)),
+    **documented("Change the caller's own password", "members.ChangePassword", errors=(404,), status=204),
 )
-async def change_password(request: Request, body: PasswordChange, members: Members) -> Response:
+async def change_password(request: Request, body: PasswordChange, members: Members) -> None:
     """Change the caller's password, and end the account's other sessions."""
     require_secure(request)
     message = members_pb2.ChangePasswordRequest(password=body.password, new_password=body.new_password)
     await call_within_limit(request, members.ChangePassword, message)
-    return Response(status_code=204)
-
-
-def _private(body: models.AccessToken) -> Response:
-    return Response(body.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})

@@ -11,8 +11,6 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from chassis.output import csv_line
 from gateway.api.loan_csv import CSV
-from gateway.api.loans import ACT_ERRORS, ERRORS, SERVICE
-from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import JSON, MemberId
 from gateway.clients import Circulation, call, circulation
@@ -31,36 +29,30 @@ _COLUMNS: Final = ("begins_on", "ends_on", "days", "group", "category", "card", 
 
 @router.get(
     "/suspensions",
-    **documented(
-        "Suspended members", model=models.Suspensions, content={CSV: {"schema": {"type": "string"}}}, errors=ERRORS
-    ),
+    response_model=models.Suspensions,
+    **documented("Suspended members", "circulation.ListSuspensions", content={CSV: {"schema": {"type": "string"}}}),
 )
 async def list_suspensions(
     request: Request, query: Annotated[models.SuspensionsQuery, Query()], circulation: Circulation
-) -> Response:
+) -> models.Suspensions | Response:
     """List the members who are suspended now, the first to end first. CSV has all pages."""
     message = to_message(wire.ListSuspensionsRequest, query)
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
         return await suspensions_as_csv(request, message)
-    return private(to_model(models.Suspensions, await call(request, circulation.ListSuspensions, message)))
+    return to_model(models.Suspensions, await call(request, circulation.ListSuspensions, message))
 
 
 @router.post(
     "/members/{member_id}/end-suspension",
-    **documented(
-        "End a member's suspension early",
-        model=models.EndedSuspension,
-        errors=ACT_ERRORS,
-        method=f"{SERVICE}/EndSuspension",
-    ),
+    **documented("End a member's suspension early", "circulation.EndSuspension", errors=(404, 409)),
 )
 async def end_suspension(
     request: Request, member_id: MemberId, body: models.EndBody, circulation: Circulation
-) -> Response:
+) -> models.EndedSuspension:
     """End the suspensions in force and those that follow. The audit log keeps the reason."""
     message = to_message(wire.EndSuspensionRequest, body, member=member_id)
     reply = await call(request, circulation.EndSuspension, message)
-    return private(to_model(models.EndedSuspension, reply))
+    return to_model(models.EndedSuspension, reply)
 
 
 async def suspensions_as_csv(request: Request, message: wire.ListSuspensionsRequest) -> Response:

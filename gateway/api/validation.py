@@ -7,10 +7,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from chassis.errors import Invalid, Refusal
+from chassis.errors import Error, Invalid, Refusal
 from chassis.models import pointer
 from gateway.api.schemas import JSON
-from gateway.problems import UnsupportedMediaType
+from gateway.problems import UnsupportedMediaType, VersionNeeded
 from gateway.request_guard import header_fields
 
 # Bounds the response: a hostile request may have thousands of errors.
@@ -53,14 +53,18 @@ def check_media_type(request: Request) -> None:
         raise UnsupportedMediaType("MEDIA_TYPE_NOT_SUPPORTED", given=given[:_LONGEST_NAME], supported=JSON)
 
 
-def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:
+def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Error:
     """Return Invalid with one refusal for each wrong parameter or body field, at most MOST_REFUSALS.
+
+    Without If-Match, return VersionNeeded.
 
     errors  those of ValidationError.errors(); `loc` begins with "body" for a field, else the second part is a parameter
     """
     refusals: dict[str, Refusal] = {}
     for error in errors:
-        refusal = _refuse_body(error) if error["loc"][0] == "body" else _refuse_parameter(error)
+        if error["loc"] == ("header", "If-Match"):
+            return VersionNeeded("IF_MATCH_MISSING")
+        refusal = _REFUSE[error["loc"][0]](error)
         # Several wrong values of one parameter are one refusal.
         refusals.setdefault(repr(refusal), refusal)
     return Invalid(refusals=tuple(refusals.values())[:MOST_REFUSALS])
@@ -106,6 +110,16 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
     if kind in _WRONG_TYPES:
         return Refusal(_WRONG_TYPES[kind], field=field)
     return Refusal("FIELD_INVALID", field=field, kind=kind)
+
+
+def _refuse_key(error: Mapping[str, Any]) -> Refusal:
+    if not error.get("input"):
+        return Refusal("IDEMPOTENCY_KEY_MISSING")
+    return Refusal("IDEMPOTENCY_KEY_INVALID", longest=64)
+
+
+# Idempotency-Key is the only header that FastAPI checks, besides If-Match.
+_REFUSE = {"body": _refuse_body, "path": _refuse_parameter, "query": _refuse_parameter, "header": _refuse_key}
 
 
 def _choices(context: Mapping[str, Any]) -> list[str]:

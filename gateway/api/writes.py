@@ -1,16 +1,20 @@
-"""The header If-Match of routes that change an object: the versions that the caller accepts (RFC 9110 §13.1.1)."""
+"""Headers of routes that change an object: If-Match, the versions that the client accepts (RFC 9110 §13.1.1), and ETag."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header
 from starlette.requests import Request
+from starlette.responses import Response
 
 from chassis.errors import Invalid
+from chassis.models import ResponseModel
 from gateway.clients import ACCEPTED_VERSIONS
 from gateway.problems import VersionNeeded
+
+Model = TypeVar("Model", bound=ResponseModel)
 
 # Entity tags with commas between them, or `*`.
 _LIST = re.compile(r'^\s*(?:\*|(?:W/)?"[!#-~]*"(?:\s*,\s*(?:W/)?"[!#-~]*"){0,19})\s*$')
@@ -28,7 +32,7 @@ _IfMatch = Annotated[
 ]
 
 
-async def _version(request: Request, if_match: _IfMatch = "") -> int:
+async def _version(request: Request, if_match: _IfMatch) -> int:
     if not if_match:
         raise VersionNeeded("IF_MATCH_MISSING")
     if _LIST.fullmatch(if_match) is None:
@@ -48,3 +52,9 @@ Version = Annotated[int, Depends(_version)]
 def version_tag(version: int) -> str:
     """Return the ETag for a version of an object. Clients send the ETag back as If-Match."""
     return f'"{version}"'
+
+
+def versioned(response: Response, model: Model, version: int) -> Model:
+    """Set the ETag of a response to the version of its object, and return the object's model."""
+    response.headers["ETag"] = version_tag(version)
+    return model

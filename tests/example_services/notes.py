@@ -161,8 +161,7 @@ async def shred(request: Request, notes: Stub) -> None:
 
 @router.post(
     "/notes/kept",
-    status_code=201,
-    **documented("Keep a note", method="/examples.v1.Notes/KeepNote"),
+    **documented("Keep a note", "examples.v1.Notes.KeepNote", status=201),
 )
 async def keep_note(request: Request, note: Note, notes: Stub) -> dict[str, int]:
     reply = await call(request, notes.KeepNote, WriteNoteRequest(text=note.text))

@@ -78,8 +78,8 @@ def test_a_list_of_messages_can_be_an_object_of_lists_in_a_body_and_in_a_respons
 
 def test_stored_json_is_sent_unchanged_among_the_properties_around_it() -> None:
     edition = works_pb2.Edition(record={"id": "0192", "brief": b'{"title": "Kemarau"}'}, score=95)
-    assert to_model(catalog.Edition, edition).to_json() == (
-        b'{"id":"0192","record":{"title": "Kemarau"},"holdings":[],"score":95,"reasons":[]}'
+    assert to_model(catalog.Edition, edition).model_dump_json(by_alias=True, exclude_none=True) == (
+        '{"id":"0192","record":{"title":"Kemarau"},"holdings":[],"score":95,"reasons":[]}'
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from orjson import Fragment
 from pydantic import Field, StrictBool
 
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
@@ -49,8 +48,8 @@ class ListedRecord(ResponseModel):
     """A record in a list, and its holdings."""
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
 
 
 class CountedValue(ResponseModel):
@@ -102,8 +101,8 @@ class Neighbour(ResponseModel):
     """A record on a shelf."""
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     call_number: str = Field(description='The call number on the shelf.', examples=['899.221 NAV r'])
     here: bool = Field(description='True for the record of the request.', examples=[True])
 
@@ -126,8 +125,8 @@ class Similar(ResponseModel):
     """A record that is similar to another."""
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     reason: rangkiang.common.v1.models.Text = Field(description='Reason for the similarity.', examples=[{'id': 'Subjek yang sama: Surau', 'en': 'Same subject: Surau'}])
 
 
@@ -194,8 +193,8 @@ class Hit(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     score: float = Field(description='Relevance score; a higher score is a better match.', examples=[12.5])
-    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     highlights: dict[str, list[str]] = Field(default={}, description='With `highlight`: the text of each field in pieces; every second piece matches.')
     work_id: str | None = Field(default=None, description='With `by_work`: id of the work.')
     editions: int | None = Field(default=None, description='With `by_work`: number of matching records of the work.')
@@ -343,8 +342,8 @@ class FullRecord(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     version: int = Field(description='Version, which increases with each change.', examples=[1])
-    record: Annotated[Fragment, Stored(Display)] = Field(description='The record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS', 'subjects': ['Cerita pendek Indonesia'], 'extent': '140 hlm.'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Display)] = Field(description='The record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS', 'subjects': ['Cerita pendek Indonesia'], 'extent': '140 hlm.'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     updated_at: Time = Field(description='Time of the last change, ISO 8601 in UTC.', examples=['2026-11-25T01:00:00Z'])
     source: str = Field(description='Source from which the record was imported.', examples=['contoh'])
     institution: str = Field(description='Code of the institution that owns the record.', examples=['PKS'])
@@ -564,8 +563,8 @@ class Edition(ResponseModel):
     """A record of a work."""
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     score: int = Field(description='Certainty that the edition belongs to the work, 0 to 100.', examples=[95])
     reasons: list[rangkiang.common.v1.models.Text] = Field(description='Reasons why the edition belongs to the work.', examples=[[{'id': 'Pengarang dan judul sama', 'en': 'Same author and title'}]])
 
