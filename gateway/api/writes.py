@@ -1,4 +1,4 @@
-"""Headers of routes that change an object: If-Match, the versions that the client accepts (RFC 9110 §13.1.1), and ETag."""
+"""Headers of routes that change an object: If-Match with the versions that the client accepts, and ETag."""
 
 from __future__ import annotations
 
