@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 from fastapi import Depends, Header, Security
-from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from fastapi.security.base import SecurityBase
+from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -56,22 +55,20 @@ _REPLAYED = {
 }
 
 
-class _AccessToken(SecurityBase):
+class _AccessToken(HTTPBearer):
     """Dependency that refuses a request without a token. The service verifies the token and its scopes.
 
     raises  Unauthenticated  SIGN_IN_NEEDED
     """
-
-    def __init__(self) -> None:
-        self.scheme_name = "access_token"
-        self.model = HTTPBearer(description="An access token of POST /api/v1/sign-in or /api/v1/tokens.")
 
     async def __call__(self, request: Request) -> None:
         if b"authorization" not in header_fields(request.scope):
             raise Unauthenticated("SIGN_IN_NEEDED")
 
 
-access_token = _AccessToken()
+access_token = _AccessToken(
+    scheme_name="access_token", description="An access token of POST /api/v1/sign-in or /api/v1/tokens."
+)
 
 
 _KEY = Header(
