@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Security
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from chassis.errors import Unauthenticated
@@ -61,7 +61,7 @@ class _AccessToken(HTTPBearer):
     raises  Unauthenticated  SIGN_IN_NEEDED
     """
 
-    async def __call__(self, request: Request) -> None:
+    async def __call__(self, request: HTTPConnection) -> None:
         if b"authorization" not in header_fields(request.scope):
             raise Unauthenticated("SIGN_IN_NEEDED")
 
