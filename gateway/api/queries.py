@@ -14,8 +14,10 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from starlette.requests import Request
 
+from chassis.models import choices
 from chassis.queries import TEXT_PATTERN, Flag, OneOf, QueryModel, WholeNumber, number, text
 from gateway.api.validation import invalid_request
+from rangkiang.catalog.v1 import facets_pb2
 
 # Limit of values of one facet in a URL.
 MOST_VALUES = 20
@@ -43,7 +45,7 @@ def _filter(what: str, example: str, **more: Any) -> Any:
 
 
 class Filters(QueryModel):
-    """A query and one filter for each facet. This is the gateway's only list of facets."""
+    """A query and one filter for each facet."""
 
     q: str = text(
         "The query, as typed; an empty query finds all records.", longest=LONGEST_QUERY, example="surau navis"
@@ -73,7 +75,7 @@ _FACET_BY_FIELD = {
     for name, field in Filters.model_fields.items()
     if name not in ("q", *QueryModel.model_fields)
 }
-FACETS = tuple(_FACET_BY_FIELD.values())
+FACETS = choices(facets_pb2.Filter, "facet")
 Facet = Annotated[str, OneOf(FACETS)]
 
 

@@ -25,8 +25,6 @@ BLOCK_REASONS = {
     "conduct": "BLOCK_CONDUCT",
     "wrong_data": "BLOCK_WRONG_DATA",
 }
-# Nobody may waive these: an item has one loan at a time, and a loan that ended cannot continue.
-FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +286,7 @@ def split_waived(refusals: Iterable[Refusal], override: Collection[str]) -> tupl
     """Return the refusals that remain, and the reasons of those that were waived."""
     remaining, waived = [], []
     for refusal in refusals:
-        if refusal.reason in override and refusal.reason not in FINAL:
+        if refusal.reason in override:
             waived.append(refusal.reason)
         else:
             remaining.append(refusal)

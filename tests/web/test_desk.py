@@ -9,8 +9,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from chassis.errors import Unavailable
 from gateway import sessions
-from gateway.web.desk import desk_acts
-from services.circulation import rules
 from tests.fakes import catalog
 from tests.fakes.accounts import Staff, add_staff, new_user
 from tests.fakes.lending import ELSEWHERE, REFERENCE
@@ -52,10 +50,6 @@ def card(desk: Visitor) -> str:
 
 def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.id"))
-
-
-def test_refusals_that_nobody_may_waive_are_those_of_circulation() -> None:
-    assert desk_acts.FINAL == rules.FINAL
 
 
 def test_five_books_need_a_card_five_scans_and_one_key(page: Page, desk: Visitor, shelf: Shelf) -> None:

@@ -8,11 +8,9 @@ from uuid import UUID
 import lxml.html
 import pytest
 
-from gateway.web.desk.library_fields import BRANCH_FIELDS, INSTITUTION_FIELDS, fill, values_of
+from gateway.web.desk.library_fields import fill, values_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
-from services.catalog.institutions.fields import BRANCH_FIELDS as STORED_BRANCH_FIELDS
-from services.catalog.institutions.fields import INSTITUTION_FIELDS as STORED_INSTITUTION_FIELDS
 from tests.fakes.accounts import add_institution, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.institutions import LOGO, OWN
@@ -35,11 +33,6 @@ def manager(address: str) -> Iterator[Visitor]:
 
 def errors(page) -> dict[str, str]:
     return {element.get("id"): element.text_content() for element in page.xpath("//span[@class='error']")}
-
-
-def test_the_forms_have_the_fields_of_the_catalogue():
-    assert set(BRANCH_FIELDS) == set(STORED_BRANCH_FIELDS)
-    assert {*INSTITUTION_FIELDS, "kind"} == set(STORED_INSTITUTION_FIELDS)
 
 
 def test_a_form_sends_the_values_that_it_shows():

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.web.desk import consents
-from services.members.people import events, values
 from tests.fakes.accounts import add_staff, new_user
 from tests.web.accessibility import (
     check_accessibility,
@@ -26,11 +25,6 @@ def desk(address: str) -> Iterator[Visitor]:
     with visitor(address) as desk:
         assert desk.sign_in(add_staff(new_user("manager"), "manager", name="Budi Santoso")).status_code == 303
         yield desk
-
-
-def test_purposes_and_ways_are_those_that_members_knows() -> None:
-    assert events.LOAN_HISTORY in consents.PURPOSES
-    assert set(consents.WAYS) <= set(values.CONSENT_WAYS)
 
 
 def test_two_memberships_are_compared_merged_and_separated(desk: Visitor) -> None:

@@ -12,7 +12,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 from gateway import web
 from gateway.negotiation import LANGUAGES
-from gateway.web.desk.staff import ROLES
 from gateway.web.rendering import DESK_LINKS
 from gateway.web.texts import wording
 from services.members.roles import roles
@@ -45,11 +44,6 @@ def admin(address: str, administrator: Staff) -> Iterator[Visitor]:
 
 def people(admin: Visitor) -> list[str]:
     return [str(name) for name in admin.open("/staff").xpath("//main//li/h2/a/text()")]
-
-
-def test_the_roles_are_those_of_members() -> None:
-    of_clients = {"partner", "partner_members"}
-    assert set(ROLES) == {code for code, role in roles().items() if role.staff} - of_clients
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import choices
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
+from rangkiang.members.v1 import requests_pb2
 
 router = SignedInRouter()
 
 # Purposes of the texts of this release. A text whose meaning changes gets a new version.
-PURPOSES = ("loan_history", "news")
+PURPOSES = choices(wire.Consent, "purpose")
 TEXT_VERSION = "2026-11"
-# How staff receive an answer. A test compares these with the members service.
-WAYS = ("desk", "form")
+# How staff receive an answer.
+WAYS = choices(requests_pb2.AddDataRequestRequest, "how")
 
 
 @dataclass(frozen=True, slots=True)

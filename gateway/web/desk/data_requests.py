@@ -24,7 +24,6 @@ from rangkiang.members.v1 import requests_pb2 as wire
 
 router = SignedInRouter()
 
-WAYS = ("desk", "form")
 _NEAR_HOURS = 24
 
 
@@ -142,6 +141,6 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
         rows=request_rows(reply.requests, words),
         typed=typed or {},
         kinds=words.codes("data_request", choices(wire.DataRequest, "kind")),
-        ways=words.codes("consent_way", WAYS),
+        ways=words.codes("consent_way", choices(wire.AddDataRequestRequest, "how")),
         outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in outcomes],
     )

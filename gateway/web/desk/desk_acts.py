@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 
 from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Refused, TooLate, Unavailable
+from chassis.models import enum_values
 from gateway.clients import call, catalog, circulation, members
 from gateway.web.desk.lending import due_words, error_sentences, may, names_of, sentences, words_of
 from gateway.web.forms import Fields
@@ -20,8 +21,8 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
 LEND, RETURN, READ_HERE = "lend", "return", "read_here"
-# Refusals that cannot be waived. A test compares these with circulation.
-FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
+# Refusals that cannot be waived.
+FINAL = frozenset(reason.upper() for reason, _ in enum_values(wire.FinalRefusal))
 # Tones in which the page shows an outcome.
 DONE, LOOK, REFUSED = "done", "look", "refused"
 _LONGEST_CODE = 300

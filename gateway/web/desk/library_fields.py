@@ -18,9 +18,9 @@ Values = dict[str, str]
 
 LINK_KINDS = choices(wire.SocialLink, "kind")
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
-_OF_BOTH = ("npp", "isil", *_CONTACT)
-INSTITUTION_FIELDS = ("name", "short_name", "motto", *_OF_BOTH)
-BRANCH_FIELDS = ("name", "kind", *_OF_BOTH, "position", "services", "accessibility", "photo_alt")
+# The form of an institution does not show its kind.
+INSTITUTION_FIELDS = tuple(field for field in choices(wire.EditInstitutionRequest, "fields") if field != "kind")
+BRANCH_FIELDS = choices(wire.EditBranchRequest, "fields")
 _IN_BOTH_LANGUAGES = ("name", "short_name", "motto", "photo_alt")
 _LISTS = ("services", "accessibility")
 KINDS = ("central", "branch", "mobile", "campus", "school", "village")

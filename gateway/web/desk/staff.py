@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
+from chassis.models import choices
 from gateway.clients import call, members
 from gateway.links import absolute_url
 from gateway.negotiation import language
@@ -16,8 +17,7 @@ from rangkiang.members.v1 import staff_pb2 as wire
 
 router = SignedInRouter()
 
-# A test compares these with the members service.
-ROLES = ("desk", "cataloguer", "manager", "administrator")
+ROLES = choices(wire.StaffMember, "roles")
 _FIELDS = {
     "USER_NAME_INVALID": "user",
     "USER_NAME_TAKEN": "user",

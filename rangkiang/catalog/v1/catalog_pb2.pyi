@@ -1096,7 +1096,7 @@ class EditInstitutionRequest(_message.Message):
 
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"name", "short_name", "motto", "kind", "npp", "isil", "address", "kelurahan", "phone", "whatsapp", "email", "links"."""
+        """Names of the fields to change."""
 
     def __init__(
         self,
@@ -1155,9 +1155,7 @@ class EditBranchRequest(_message.Message):
 
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"name", "kind", "npp", "isil", "address", "kelurahan", "phone", "whatsapp", "email", "links", "position",
-        "services", "accessibility", "photo_alt".
-        """
+        """Names of the fields to change."""
 
     def __init__(
         self,

@@ -26,13 +26,15 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\'\n\x06\x46ilter\x12\r\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"\xad\x01\n\nFacetValue\x12$\n\x05value\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x46iksi Indonesia\x12\x17\n\x05\x63ount\x18\x02 \x01(\x04\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12<\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01\x12\x10\n\x08selected\x18\x04 \x01(\x08:\x10\xca\xc1\x18\x0c\x43ountedValueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xa6\x01\n\x06\x46ilter\x12\x8b\x01\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\tB|\xea\xc7\x18x:\x0c\x61vailability:\x0binstitution:\x06\x62ranch:\ncollection:\x08material:\x08\x61udience:\x08language:\x05\x63lass:\x07subject:\x06\x61uthor:\x06series:\x04year:\x03\x64\x64\x63\x12\x0e\n\x06values\x18\x02 \x03(\t\"\xad\x01\n\nFacetValue\x12$\n\x05value\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x46iksi Indonesia\x12\x17\n\x05\x63ount\x18\x02 \x01(\x04\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12<\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01\x12\x10\n\x08selected\x18\x04 \x01(\x08:\x10\xca\xc1\x18\x0c\x43ountedValueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.facets_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FILTER'].fields_by_name['facet']._loaded_options = None
+  _globals['_FILTER'].fields_by_name['facet']._serialized_options = b'\352\307\030x:\014availability:\013institution:\006branch:\ncollection:\010material:\010audience:\010language:\005class:\007subject:\006author:\006series:\004year:\003ddc'
   _globals['_FACETVALUE'].fields_by_name['value']._loaded_options = None
   _globals['_FACETVALUE'].fields_by_name['value']._serialized_options = b'\352\307\030\021\022\017Fiksi Indonesia'
   _globals['_FACETVALUE'].fields_by_name['count']._loaded_options = None
@@ -41,8 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FACETVALUE'].fields_by_name['label']._serialized_options = b'\352\307\030\t\022\004null\200\001\001'
   _globals['_FACETVALUE']._loaded_options = None
   _globals['_FACETVALUE']._serialized_options = b'\312\301\030\014CountedValue'
-  _globals['_FILTER']._serialized_start=126
-  _globals['_FILTER']._serialized_end=165
-  _globals['_FACETVALUE']._serialized_start=168
-  _globals['_FACETVALUE']._serialized_end=341
+  _globals['_FILTER']._serialized_start=127
+  _globals['_FILTER']._serialized_end=293
+  _globals['_FACETVALUE']._serialized_start=296
+  _globals['_FACETVALUE']._serialized_end=469
 # @@protoc_insertion_point(module_scope)

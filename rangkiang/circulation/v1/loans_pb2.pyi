@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rangkiang.common.v1 import refusal_pb2 as _refusal_pb2
 from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
@@ -20,6 +21,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _FinalRefusal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FinalRefusalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinalRefusal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FINAL_REFUSAL_UNSPECIFIED: _FinalRefusal.ValueType  # 0
+    FINAL_REFUSAL_AT_BEFORE_RETURN: _FinalRefusal.ValueType  # 1
+    FINAL_REFUSAL_ITEM_ON_LOAN: _FinalRefusal.ValueType  # 2
+    FINAL_REFUSAL_LOAN_ENDED: _FinalRefusal.ValueType  # 3
+
+class FinalRefusal(_FinalRefusal, metaclass=_FinalRefusalEnumTypeWrapper):
+    """Refusals that nobody may waive: an item has one loan at a time, and a loan that ended cannot continue."""
+
+FINAL_REFUSAL_UNSPECIFIED: FinalRefusal.ValueType  # 0
+FINAL_REFUSAL_AT_BEFORE_RETURN: FinalRefusal.ValueType  # 1
+FINAL_REFUSAL_ITEM_ON_LOAN: FinalRefusal.ValueType  # 2
+FINAL_REFUSAL_LOAN_ENDED: FinalRefusal.ValueType  # 3
+Global___FinalRefusal: _TypeAlias = FinalRefusal  # noqa: Y015
 
 @_typing.final
 class Loan(_message.Message):

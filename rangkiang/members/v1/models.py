@@ -151,7 +151,7 @@ class Evidence(ResponseModel):
 class Consent(ResponseModel):
     """A consent that was given or withdrawn."""
 
-    purpose: str = Field(description='Purpose of the consent.', examples=['loan_history'])
+    purpose: str = Field(description='Purpose of the consent: loan_history or news.', examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', examples=['2026-11'])
     given: bool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
     how: str = Field(description='Origin: desk, form, web or slip.', examples=['desk'])
@@ -225,7 +225,7 @@ class ResponsibleBody(Body):
 class ConsentBody(Body):
     """A consent that was given or withdrawn."""
 
-    purpose: str = Field(description='Purpose of the consent.', max_length=64, examples=['loan_history'])
+    purpose: str = Field(description='Purpose of the consent: loan_history or news.', max_length=64, examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', max_length=64, examples=['2026-11'])
     given: StrictBool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
     how: str = Field(default='desk', description='Origin: desk, form, web or slip.', max_length=40, examples=['desk'])
@@ -416,7 +416,7 @@ class RequestBody(Body):
 
     kind: str = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
     text: str = Field(default="", description='What the member asks for; stored sealed.', max_length=8000, repr=False, examples=['My address has changed.'])
-    how: str = Field(default='desk', description='desk or form.', max_length=40, examples=['desk'])
+    how: str = Field(default='desk', description='Origin: desk or form.', max_length=40, examples=['desk'])
     by_guardian: StrictBool = Field(default=False, description='True when the guardian asked.', examples=[False])
 
 
@@ -525,7 +525,7 @@ class StaffMember(ResponseModel):
     id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     user: str = Field(description='User name.', examples=['budi'])
     name: str = Field(description='Name of the person.', examples=['Budi Santoso'])
-    roles: list[str] = Field(description='Roles; empty when the account is closed.', examples=[['desk']])
+    roles: list[str] = Field(description='Roles; empty when the account is closed: desk, cataloguer, manager or administrator.', examples=[['desk']])
     has_password: bool = Field(description='False until the person uses the one-time link.', examples=[True])
     has_second_factor: bool = Field(description='True when an authenticator is set up.')
     last_sign_in: Time | None = Field(default=None, description='Time of the last sign-in, UTC.')
@@ -544,13 +544,13 @@ class NewStaff(Body):
 
     user: str = Field(description='User name, in lower case.', max_length=32, examples=['budi'])
     name: str = Field(description='Name of the person.', max_length=120, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Budi Santoso'])
-    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class RolesChange(Body):
     """The roles that replace the current ones. An empty list closes the account."""
 
-    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class Client(ResponseModel):

@@ -106,7 +106,7 @@ class AddDataRequestRequest(_message.Message):
     text: _builtins.str
     """What the member asks for; stored sealed."""
     how: _builtins.str
-    """desk or form."""
+    """Origin."""
     by_guardian: _builtins.bool
     """True when the guardian asked."""
     def __init__(

@@ -127,7 +127,7 @@ class AddStaffRequest(_message.Message):
     """Name of the person."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """desk, cataloguer, manager or administrator."""
+        """Roles."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class SetRolesRequest(_message.Message):
     """The version that the caller has read."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """desk, cataloguer, manager or administrator."""
+        """Roles."""
 
     def __init__(
         self,

@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from chassis.errors import Invalid, Refusal
 from chassis.models import choices
-from rangkiang.catalog.v1.catalog_pb2 import SocialLink
+from rangkiang.catalog.v1 import catalog_pb2 as wire
 from services.catalog.texts import normalize
 
-LINK_KINDS = choices(SocialLink, "kind")
+LINK_KINDS = choices(wire.SocialLink, "kind")
 MOST_LINKS = 8
 MOST_ENTRIES = 20  # services of a branch, means of accessibility
 MOST_PHOTOS = 8  # of an institution
@@ -208,8 +207,10 @@ def _local_text(longest: int, *, needed: bool = False) -> Check:
     return lambda name, value: check_local_text(name, value, longest=longest, needed=needed)
 
 
-_OF_BOTH: dict[str, Check] = {
+_CHECKS: dict[str, Check] = {
     "name": _local_text(200, needed=True),
+    "short_name": _local_text(40),
+    "motto": _local_text(200),
     "kind": _text(32),
     "npp": _text(32),
     "isil": _text(16),
@@ -219,19 +220,13 @@ _OF_BOTH: dict[str, Check] = {
     "whatsapp": check_phone,
     "email": check_email,
     "links": check_links,
+    "position": check_position,
+    "services": check_local_texts,
+    "accessibility": check_local_texts,
+    "photo_alt": _local_text(200),
 }
-INSTITUTION_FIELDS: Mapping[str, Check] = MappingProxyType(
-    {**_OF_BOTH, "short_name": _local_text(40), "motto": _local_text(200)}
-)
-BRANCH_FIELDS: Mapping[str, Check] = MappingProxyType(
-    {
-        **_OF_BOTH,
-        "position": check_position,
-        "services": check_local_texts,
-        "accessibility": check_local_texts,
-        "photo_alt": _local_text(200),
-    }
-)
+INSTITUTION_FIELDS = {field: _CHECKS[field] for field in choices(wire.EditInstitutionRequest, "fields")}
+BRANCH_FIELDS = {field: _CHECKS[field] for field in choices(wire.EditBranchRequest, "fields")}
 # Fields with their own columns; the others are members of `details`.
 COLUMNS = ("kind", "npp", "isil")
 CONTACT_FIELDS = ("address", "kelurahan", "phone", "whatsapp", "email", "links")

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import cast
 
 from chassis.errors import Invalid
+from chassis.models import choices
+from rangkiang.catalog.v1.facets_pb2 import Filter
 from services.catalog.analysis import fold, may_have_phrase, phrase_at
 from services.catalog.index.matches import Match
 from services.catalog.index.port import FacetOrder, Sort
-from services.catalog.record.index_document import FACETS
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import forget_words, rank
@@ -27,7 +28,7 @@ LONGEST_VALUE = 1000
 MOST_OFFSET = 1_000  # values of a facet that paging may skip
 SORTS = ("relevance", "year", "year_asc", "title")
 FACET_ORDERS = ("count", "value")
-PUBLIC_FACETS = tuple(name for name in FACETS if name != "class_path")
+PUBLIC_FACETS = choices(Filter, "facet")
 
 
 @lru_cache(maxsize=1024)

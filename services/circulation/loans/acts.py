@@ -16,13 +16,16 @@ from chassis import audit
 from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, Refusal, Refused
+from chassis.models import enum_values
 from rangkiang.circulation.v1.events_pb2 import LoanCopy
+from rangkiang.circulation.v1.loans_pb2 import FinalRefusal
 from services.circulation import rules
 from services.circulation.institutions import BranchFacts
 from services.circulation.tables import Borrower, Copy
 
 OVERRIDE_SCOPE, PAPER_SCOPE = "loans.override", "loans.at"
 LONGEST_REASON = 300
+FINAL = frozenset(reason.upper() for reason, _ in enum_values(FinalRefusal))  # nobody may waive these
 
 # A check-out and a check-in write with statements, because the ORM's flush would double the time of their write lock.
 _copies: Any = Copy.__table__
@@ -110,7 +113,7 @@ def begin_act(
         if refusal is not None:
             raise Refused(refusals=[refusal])
         channel = "paper"
-    return Act(caller, institution_id, now, at or now, channel, frozenset(override), reason.strip())
+    return Act(caller, institution_id, now, at or now, channel, frozenset(override) - FINAL, reason.strip())
 
 
 def move_copy(

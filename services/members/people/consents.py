@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
+from chassis.models import choices
 from chassis.security.encryption import MasterKey
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import categories, drafts, store
@@ -17,7 +18,7 @@ from services.members.people.rules import ADULT_YEARS, MemberInputs
 from services.members.tables import Category, Consent, Member
 
 # Purposes that members can consent to; the gateway has the texts.
-PURPOSES = ("loan_history", "news")
+PURPOSES = choices(wire.Consent, "purpose")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,10 @@ from sqlalchemy import text, update
 from chassis import clock
 from chassis.errors import NotFound
 from chassis.service import Resources
-from gateway.web.desk import consents as consent_pages
-from gateway.web.desk import data_requests as pages
 from rangkiang.members.v1 import people_pb2
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members import checks
-from services.members.people import consents, drafts, requests, values
+from services.members.people import drafts, requests
 from services.members.service import SERVICE
 from services.members.tables import Member
 from tests.migrated import every_row
@@ -67,11 +65,6 @@ def audited(office: Office, act: str, rows: int) -> list[Any]:
         if len(acts) >= rows or time.monotonic() > end:
             return list(acts)
         time.sleep(0.05)
-
-
-def test_the_choices_of_the_pages_are_those_of_members() -> None:
-    assert consent_pages.PURPOSES == consents.PURPOSES
-    assert set(pages.WAYS) <= set(values.CONSENT_WAYS)
 
 
 def test_a_request_is_due_after_72_hours_and_the_first_due_is_listed_first(office: Office) -> None:
