@@ -174,16 +174,16 @@ class Concurrency:
 
     def __init__(self, app: ASGIApp, *, most: int, callers: Callers, exempt: Networks) -> None:
         self.app, self._callers, self._exempt = app, callers, exempt
-        self._semaphores_of_callers = Semaphores(most)
-        self._addresses_with_credentials = Semaphores(most * MOST_CREDENTIALS)
+        self.semaphores_of_callers = Semaphores(most)
+        self.addresses_with_credentials = Semaphores(most * MOST_CREDENTIALS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._counts(scope):
             await self.app(scope, receive, send)
             return
         credential, address = self._callers.credential(scope), address_of(scope)
-        with_credential = self._addresses_with_credentials.of(address) if credential else nullcontext()
-        async with self._semaphores_of_callers.of(credential or address), with_credential:
+        with_credential = self.addresses_with_credentials.of(address) if credential else nullcontext()
+        async with self.semaphores_of_callers.of(credential or address), with_credential:
             await self.app(scope, receive, send)
 
     def _counts(self, scope: Scope) -> bool:

@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # Four tests at once share two processors: a call in the process of a test waits longer than one of the product.
 client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 # Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
-passwords._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+passwords.HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
 # The first example with characters takes a second in a fresh clone, where Hypothesis finds their categories.
 settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow])

@@ -133,7 +133,7 @@ class TokenVerifier:
             verified = self._verify_new(token)
             self._remember(digest, verified)
         _, principal, token_id = verified
-        revoked = self._current_state().revoked
+        revoked = self._current_state(STATE_SECONDS).revoked
         if principal.session in revoked:
             raise Unauthenticated("SESSION_ENDED")
         if token_id in revoked:
@@ -144,7 +144,7 @@ class TokenVerifier:
         try:
             header = token.partition(".")[0]
             key_id = self._key_ids.get(header) or str(jwt.get_unverified_header(token).get("kid", ""))
-            state = self._current_state()
+            state = self._current_state(STATE_SECONDS)
             if key_id not in state.keys:
                 state = self._current_state(LEAST_STATE_SECONDS)
             claims = read_claims(token, state.keys[key_id])
@@ -175,7 +175,7 @@ class TokenVerifier:
             while len(self._verified) > MOST_TOKENS:
                 self._verified.popitem(last=False)
 
-    def _current_state(self, oldest_seconds: float = STATE_SECONDS) -> TokenState:
+    def _current_state(self, oldest_seconds: float) -> TokenState:
         """Return the state, read within the last `oldest_seconds`; while members does not answer, the last state.
 
         raises  Unavailable  SIGN_IN_UNAVAILABLE  no state has been read yet

@@ -64,7 +64,7 @@ class Keys:
 
     def sign(self, principal: Principal) -> str:
         """Return an access token that is valid for five minutes."""
-        key_id, private_key = self._signing_key()
+        key_id, private_key = self.signing_key()
         return sign_token(principal, key_id=key_id, private_key=private_key)
 
     def forget_retired(self, current: Collection[str]) -> None:
@@ -76,7 +76,7 @@ class Keys:
         if signer is not None and signer[0] not in current:
             self._signer = None
 
-    def _signing_key(self) -> tuple[str, bytes]:
+    def signing_key(self) -> tuple[str, bytes]:
         signer = self._signer
         if signer is None:
             with self._lock:

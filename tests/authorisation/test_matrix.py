@@ -244,7 +244,7 @@ def test_a_stranger_gets_401_whatever_the_request_is(library: Library, credentia
 @pytest.mark.parametrize("caller", [*CALLERS, INVENTED])
 def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # All callers of this test, and of other tests in this process, open unknown links from one address.
-    monkeypatch.setattr(notice_links, "_failures", Buckets(notice_links.MOST_FAILURES))
+    monkeypatch.setattr(notice_links, "failures", Buckets(notice_links.MOST_FAILURES))
     token = "x.y.z" if caller == INVENTED else library.tokens(caller) if caller != "anonymous" else ""
     credential = {"Authorization": f"Bearer {token}"} if token else {}
     wrong = {}

@@ -34,7 +34,7 @@ class Members:
 def members(monkeypatch: pytest.MonkeyPatch) -> Members:
     """Members, whose state is read for every token."""
     monkeypatch.setattr(auth, "LEAST_STATE_SECONDS", 0.0)
-    monkeypatch.setattr(TokenVerifier._current_state, "__defaults__", (0.0,))
+    monkeypatch.setattr(auth, "STATE_SECONDS", 0.0)
     return Members()
 
 

@@ -291,7 +291,7 @@ def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
         assert gate.most["192.0.2.1"] == 4
         flood.clear()
         # Python keeps the last cancellation, which refers to its caller's semaphore.
-        assert len(app._semaphores_of_callers) <= 1
+        assert len(app.semaphores_of_callers) <= 1
 
     asyncio.run(scenario())
 
@@ -318,8 +318,8 @@ def test_a_verified_credential_has_places_of_its_own_and_an_invented_one_those_o
         gate.open.set()
         await asyncio.gather(*tasks)
         assert len(gate.served) == len(requests)
-        assert not len(app._semaphores_of_callers)
-        assert not len(app._addresses_with_credentials)
+        assert not len(app.semaphores_of_callers)
+        assert not len(app.addresses_with_credentials)
 
     asyncio.run(scenario())
 
@@ -343,8 +343,8 @@ def test_the_credentials_of_an_address_together_have_places_for_ten() -> None:
         gate.open.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert len(gate.served) == len(requests) - 2
-        assert len(app._semaphores_of_callers) <= 1
-        assert len(app._addresses_with_credentials) <= 1
+        assert len(app.semaphores_of_callers) <= 1
+        assert len(app.addresses_with_credentials) <= 1
 
     asyncio.run(scenario())
 

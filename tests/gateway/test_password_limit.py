@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -32,9 +33,11 @@ def address() -> Iterator[str]:
 @contextmanager
 def no_hash_is_computed() -> Iterator[None]:
     """Take all threads of members' computations for the duration of the block."""
-    end = threading.Event()
+    are_busy, end = threading.Barrier(passwords.AT_ONCE + 1), threading.Event()
     for _ in range(passwords.AT_ONCE):
-        passwords._threads.submit(end.wait)
+        work = partial(passwords.compute, lambda: (are_busy.wait(), end.wait()))
+        threading.Thread(target=work, daemon=True).start()
+    are_busy.wait()
     try:
         yield
     finally:

@@ -123,7 +123,7 @@ def test_the_secret_of_a_link_is_in_no_log_of_an_error_either(
     def fail(_caller: str) -> int:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(notice_links._failures, "take", fail)
+    monkeypatch.setattr(notice_links.failures, "take", fail)
     with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
         assert httpx.get(f"{address}/l/very-secret", headers=ID, verify=False).status_code == 500
         eventually(lambda: "request_failed" in caplog.messages)

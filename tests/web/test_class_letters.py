@@ -80,8 +80,8 @@ def test_letters_of_a_part_of_the_loans_say_so(desk: Visitor, monkeypatch: pytes
         lend_long_ago(desk, name, school="SMPN 4", group="VIII B")
     desk.open("/desk/overdue/letters?group=VIII+B")
     assert "Choose a class or a branch" not in desk.text
-    monkeypatch.setattr(overdue, "_PAGE", 1)
-    monkeypatch.setattr(overdue, "_MOST", 1)
+    monkeypatch.setattr(overdue, "LOANS_ON_A_PAGE", 1)
+    monkeypatch.setattr(overdue, "MOST_LOANS", 1)
     desk.open("/desk/overdue/letters?group=VIII+B")
     assert len(desk.page.xpath("//article//tbody/tr")) == 1
     assert "Choose a class or a branch" in desk.text

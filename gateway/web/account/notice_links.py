@@ -29,7 +29,7 @@ router = APIRouter()
 
 # Unknown links that one address may open in a minute. This limits attempts to guess a link.
 MOST_FAILURES = 20
-_failures = Buckets(MOST_FAILURES)
+failures = Buckets(MOST_FAILURES)
 # Form field that a mail program's unsubscribe button sends (RFC 8058).
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 
@@ -72,7 +72,7 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
             TooMany   LINKS_TOO_MANY
     """
     caller = address_of(request.scope)
-    if _failures.take(caller) < 0:
+    if failures.take(caller) < 0:
         raise TooMany("LINKS_TOO_MANY", seconds=60)
     token: str = request.path_params["link"]
     try:
@@ -81,9 +81,9 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
     except Error as problem:
         # Only an unknown link counts. The members service made an expired link, and without it no link is refused.
         if isinstance(problem, Gone) or not isinstance(problem, NotFound):
-            _failures.charge(caller, -1)
+            failures.charge(caller, -1)
         raise
-    _failures.charge(caller, -1)
+    failures.charge(caller, -1)
     sessions.forward(request, b"authorization", f"Bearer {reply.token.token}")
     # A repeated form gets the response of the first one.
     sessions.forward(request, b"idempotency-key", f"link-{sha256(token.encode()).hexdigest()[:40]}")

@@ -22,7 +22,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 
 router = SignedInRouter()
 
-_PAGE, _MOST = 500, 2_000
+LOANS_ON_A_PAGE, MOST_LOANS = 500, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,10 @@ async def slip(request: Request) -> Response:
 def _message(request: Request) -> wire.ListLoansRequest:
     params = request.query_params
     return wire.ListLoansRequest(
-        is_overdue=True, branch=params.get("branch", "")[:64], group=params.get("group", "")[:200], limit=_PAGE
+        is_overdue=True,
+        branch=params.get("branch", "")[:64],
+        group=params.get("group", "")[:200],
+        limit=LOANS_ON_A_PAGE,
     )
 
 
@@ -83,7 +86,7 @@ async def _list(request: Request, template: str) -> Response:
         reply = await call(request, circulation(request).ListLoans, message)
         loans += reply.loans
         total = total or reply.total
-        if not reply.cursor or len(loans) >= _MOST:
+        if not reply.cursor or len(loans) >= MOST_LOANS:
             break
         message.cursor = reply.cursor
     people = await people_of(request, [loan.member_id for loan in loans])

@@ -39,7 +39,7 @@ from services.circulation.tables import Branch, Copy, Loan, ReminderNight
 REMINDERS = system("reminders")
 BEGINS = timedelta(hours=2)
 # Loans of one transaction; acts wait for its write lock.
-_TURN = 100
+LOANS_IN_A_TURN = 100
 
 # Due moment and id of a loan. A night processes the loans of an institution in this order.
 Position = tuple[datetime, UUID]
@@ -131,7 +131,7 @@ def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | N
         open_days = cache(partial(_open_days, session, night))
         reminders = [_reminder(night, steps, row, open_days) for row in rows]
     turn = [reminder for reminder in reminders if reminder is not None]
-    if len(rows) < _TURN:
+    if len(rows) < LOANS_IN_A_TURN:
         changed = replace(night, done_on=night.night, position=None, parts=())
     else:
         changed = replace(night, position=(rows[-1].due_at, rows[-1].id))
@@ -160,7 +160,7 @@ def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]
         query = query.where(
             Loan.due_at >= due_at, or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id))
         )
-    left = _TURN
+    left = LOANS_IN_A_TURN
     for first, last in _due_days(night, steps):
         begin, end = _midnight(first, night.zone), _midnight(last + timedelta(days=1), night.zone)
         if not left or (night.position is not None and end <= night.position[0]):

@@ -29,7 +29,7 @@ EXPIRING = system("expiring")
 STEPS = (7, 30)
 BEGINS = timedelta(hours=2)
 # Members in one transaction; acts of the desk wait for its write lock.
-_BATCH = 25
+MEMBERS_IN_A_BATCH = 25
 
 
 def emit_all_expiring(database: Database, stop: threading.Event) -> int:
@@ -66,7 +66,7 @@ def _without_step(session: Session, institution_id: UUID, first: date, last: dat
         .where(Member.expires_on >= first, Member.expires_on <= last, Member.institution_id == institution_id)
         .where(Member.erased_at.is_(None), Member.merged_into.is_(None), ~had)
         .order_by(Member.expires_on, Member.id)
-        .limit(_BATCH)
+        .limit(MEMBERS_IN_A_BATCH)
     )
     return session.execute(query).all()
 

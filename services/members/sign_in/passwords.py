@@ -20,7 +20,7 @@ from chassis.gc_tuning import return_large_blocks
 
 SHORTEST, LONGEST = 8, 128
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 30 ms on an old PC.
-_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Each computation uses a processor and 19 MiB, which the desk and searches need too. Of all processes of `up`.
 AT_ONCE = 2
 WAIT_SECONDS = 2.0
@@ -74,7 +74,7 @@ def place() -> Iterator[None]:
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash. Raises TooMany SIGN_IN_BUSY."""
-    return _compute(lambda: _HASHER.hash(_normal(password)))
+    return compute(lambda: HASHER.hash(_normal(password)))
 
 
 def verify_password(password_hash: str, password: str) -> bool:
@@ -85,16 +85,16 @@ def verify_password(password_hash: str, password: str) -> bool:
 
     def verify() -> bool:
         try:
-            return _HASHER.verify(password_hash or _unknown_hash(), _normal(password)) and bool(password_hash)
+            return HASHER.verify(password_hash or _unknown_hash(), _normal(password)) and bool(password_hash)
         except (VerificationError, InvalidHashError):
             return False
 
-    return _compute(verify)
+    return compute(verify)
 
 
 def is_outdated(password_hash: str) -> bool:
     """Return whether the hash was made with weaker parameters than those of this release."""
-    return _HASHER.check_needs_rehash(password_hash)
+    return HASHER.check_needs_rehash(password_hash)
 
 
 def check_new_password(password: str, *, about: Iterable[str]) -> None:
@@ -133,7 +133,7 @@ def _common() -> frozenset[str]:
 @cache
 def _unknown_hash() -> str:
     """Return the hash that is compared for an unknown user, so that the answer takes the same time as for others."""
-    return _HASHER.hash("\0")
+    return HASHER.hash("\0")
 
 
 def _normal(password: str) -> str:
@@ -141,7 +141,7 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFC", password[: 4 * LONGEST])
 
 
-def _compute(work: Callable[[], Result]) -> Result:
+def compute(work: Callable[[], Result]) -> Result:
     """Run the work in one of the threads; wait at most two seconds for its start.
 
     raises  TooMany  SIGN_IN_BUSY

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import threading
 from datetime import datetime
-from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.database.db import Database
@@ -21,20 +23,11 @@ from tests.example_services.kill_points import kill_process
 
 def main(url: str, moment: str, where: str) -> None:
     database = Database(url, protected_tables=SERVICE.protected_tables)
-    reminders._TURN = 3
-    emit, turns = reminders._emit, 0
-
-    def emit_and_die(*arguments: Any) -> int:
-        nonlocal turns
-        turns += 1
-        count = emit(*arguments)
-        if where == "inside" and turns == 2:
-            kill_process()
-        return count
-
-    reminders._emit = emit_and_die
+    reminders.LOANS_IN_A_TURN = 3
     if where == "after":
         after_commit(database, kill_process)
+    else:
+        after_commit(database, lambda: event.listen(Session, "before_commit", lambda _session: kill_process()))
     with clock.frozen(datetime.fromisoformat(moment)):
         reminders.remind(database, CirculationSettings().steps, threading.Event())
 

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -175,42 +175,48 @@ def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
         words = [url, "2026-03-06T02:10:00+07:00", where]
         assert ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60) == -9
         assert len(emitted(library)) == count
-    monkeypatch.setattr(reminders, "_TURN", 3)
+    monkeypatch.setattr(reminders, "LOANS_IN_A_TURN", 3)
     night(library, "2026-03-06T02:20:00+07:00")
     assert sorted(event["loan"]["loan_id"] for event in emitted(library)) == sorted(loans)
+
+
+class OneTurn(threading.Event):
+    """A stop that is set after the first turn."""
+
+    def is_set(self) -> bool:
+        was_set = super().is_set()
+        self.set()
+        return was_set
+
+
+def in_jakarta(library) -> ReminderNight:
+    of_loans = ReminderNight.institution_id == library.rows(Loan)[0].institution_id
+    (row,) = library.rows(ReminderNight, ReminderNight.zone == "Asia/Jakarta", of_loans)
+    return row
 
 
 def test_nights_that_were_not_finished_count_for_the_loans_that_they_did(library, monkeypatch):
     for day in (2, 3, 4, 5):
         lend(library, moment=f"2026-03-0{day}T09:00:00+07:00")
-    monkeypatch.setattr(reminders, "_TURN", 1)
+    monkeypatch.setattr(reminders, "LOANS_IN_A_TURN", 1)
     night(library, "2026-03-05T02:10:00+07:00")
-    stop = threading.Event()
     with at("2026-03-06T02:10:00+07:00"):
         # One turn of the night: the loan of the 2nd, three days before.
-        begun = reminders._begin(
-            library.database, library.rows(Loan)[0].institution_id, "Asia/Jakarta", date(2026, 3, 6)
-        )
-        assert reminders._continue(library.database, begun, STEPS) == 1
+        assert reminders.remind(library.database, STEPS, OneTurn()) == 1
     with at("2026-03-07T02:10:00+07:00"):
-        begun = reminders._begin(
-            library.database, library.rows(Loan)[0].institution_id, "Asia/Jakarta", date(2026, 3, 7)
-        )
-        assert [day.isoformat() for _, day in begun.parts] == ["2026-03-06"]
-        assert reminders._continue(library.database, begun, STEPS) == 0
-        reminders.remind(library.database, STEPS, stop)
+        assert reminders.remind(library.database, STEPS, OneTurn()) == 0
+        assert [part["night"] for part in in_jakarta(library).parts] == ["2026-03-06"]
+        reminders.remind(library.database, STEPS, threading.Event())
     assert sorted((event["loan"]["due_on"], event["days"]) for event in emitted(library)) == [
         ("2026-03-09", 3), ("2026-03-10", 3)
     ]  # fmt: skip
-    (row,) = library.rows(
-        ReminderNight, ReminderNight.zone == "Asia/Jakarta", ReminderNight.institution_id == begun.institution_id
-    )
+    row = in_jakarta(library)
     assert (row.done_on.isoformat(), row.position, row.parts) == ("2026-03-07", [], [])
 
 
 def test_two_replicas_emit_each_step_once(library, monkeypatch):
     loans = {lend(library).id for _ in range(12)}
-    monkeypatch.setattr(reminders, "_TURN", 2)
+    monkeypatch.setattr(reminders, "LOANS_IN_A_TURN", 2)
     night(library, "2026-03-05T02:10:00+07:00")
     start = threading.Barrier(3)
 

@@ -304,7 +304,7 @@ def test_many_processes_emit_each_end_once(office: Office, monkeypatch: pytest.M
     members = [desk.register(name).id for name in ("Siti Rahma", "Muhammad Yusuf", "Rosna Dewi", "Amir Hamzah")]
     for member in members:
         ends(office, member, 6)
-    monkeypatch.setattr(expiring, "_BATCH", 1)
+    monkeypatch.setattr(expiring, "MEMBERS_IN_A_BATCH", 1)
     start = threading.Barrier(3)
 
     def replica(_number: int) -> None:

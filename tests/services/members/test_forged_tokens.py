@@ -30,7 +30,7 @@ def b64(data: dict[str, Any]) -> str:
 
 def forged(office: Office, **changes: Any) -> str:
     """A token with these changed claims, signed with the real key."""
-    key_id, private_key = office.keys._signing_key()
+    key_id, private_key = office.keys.signing_key()
     real = auth.sign_token(
         Principal("x", str(PKS), "s", frozenset({"account"})), key_id=key_id, private_key=private_key
     )
@@ -42,7 +42,7 @@ def forged(office: Office, **changes: Any) -> str:
 
 def signed(office: Office, payload: bytes) -> str:
     """A token with this payload, signed with the real key."""
-    private_key = Ed25519PrivateKey.from_private_bytes(office.keys._signing_key()[1])
+    private_key = Ed25519PrivateKey.from_private_bytes(office.keys.signing_key()[1])
     signed_part = f"{forged(office).partition('.')[0]}.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}"
     return f"{signed_part}.{base64.urlsafe_b64encode(private_key.sign(signed_part.encode())).rstrip(b'=').decode()}"
 
@@ -53,13 +53,13 @@ def with_claims_of_another(office: Office) -> str:
 
 
 FORGERIES: dict[str, Callable[[Office], str]] = {
-    "none": lambda office: f"{b64({'alg': 'none', 'kid': office.keys._signing_key()[0]})}.{b64({'sub': 'x'})}.",
+    "none": lambda office: f"{b64({'alg': 'none', 'kid': office.keys.signing_key()[0]})}.{b64({'sub': 'x'})}.",
     "hmac with the public key": lambda office: jwt.encode(
-        {"sub": "x"}, b"k" * 32, algorithm="HS256", headers={"kid": office.keys._signing_key()[0]}
+        {"sub": "x"}, b"k" * 32, algorithm="HS256", headers={"kid": office.keys.signing_key()[0]}
     ),
     "another key": lambda office: auth.sign_token(
         Principal("x", str(PKS), "s", frozenset({"account"})),
-        key_id=office.keys._signing_key()[0],
+        key_id=office.keys.signing_key()[0],
         private_key=Ed25519PrivateKey.generate().private_bytes_raw(),
     ),
     "unknown key": lambda office: auth.sign_token(

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import jwt
 import pytest
@@ -131,9 +132,9 @@ def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(office: 
         "change": (lambda: office.stub.ChangePassword(change, metadata=bearer(token)), "PASSWORD_WRONG"),
     }[act]
     are_busy, end = threading.Barrier(passwords.AT_ONCE + 1), threading.Event()
-    with ThreadPoolExecutor(1) as calls:
+    with ThreadPoolExecutor(1 + passwords.AT_ONCE) as calls:
         for _ in range(passwords.AT_ONCE):
-            passwords._threads.submit(lambda: (are_busy.wait(), end.wait()))
+            calls.submit(passwords.compute, lambda: (are_busy.wait(), end.wait()))
         are_busy.wait()
         slow = calls.submit(refusal, slow_act)
         # All threads wait for the event; the call waits for a thread after it has read the account.
@@ -163,11 +164,10 @@ def test_a_token_of_an_ended_session_is_refused_within_twenty_seconds(
     reply = office.sign_in("budi")
     assert account(office, reply.token).user == "budi"
     office.stub.SignOut(wire.SignOutRequest(session=reply.session))
-    # The interval is 15 s; here the state is read for each call.
-    monkeypatch.setattr(auth.TokenVerifier._current_state, "__defaults__", (0.0,))
+    assert auth.STATE_SECONDS < 20
+    monkeypatch.setattr(auth, "STATE_SECONDS", 0.0)  # the state is read for each call
     with pytest.raises(Unauthenticated, match="SESSION_ENDED"):
         account(office, reply.token)
-    assert auth.STATE_SECONDS < 20
 
 
 def test_an_expired_token_is_refused(office: Office) -> None:
@@ -216,7 +216,6 @@ def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(
 ) -> None:
     office.staff("budi", "desk")
     # Without a place a sign-in is refused before it is counted, and without a thread its count is taken back.
-    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.001)
     end = threading.Event()
     with contextlib.ExitStack() as taken:
         taken.callback(end.set)
@@ -224,8 +223,12 @@ def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(
             for _ in range(passwords.AT_ONCE + passwords.MOST_WAITING):
                 taken.enter_context(passwords.place())
         else:
+            are_busy = threading.Barrier(passwords.AT_ONCE + 1)
             for _ in range(passwords.AT_ONCE):
-                passwords._threads.submit(end.wait)
+                work = partial(passwords.compute, lambda: (are_busy.wait(), end.wait()))
+                threading.Thread(target=work, daemon=True).start()
+            are_busy.wait()
+        monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.001)
         # Of 70 readers at one address nobody's password is compared, so nobody has failed.
         for _ in range(70):
             assert refusal(lambda: office.sign_in("budi", address="10.0.0.9")) == "SIGN_IN_BUSY"
