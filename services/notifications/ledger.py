@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.database.sql import insert_for, insert_ignore
+from chassis.database.sql import insert_ignore, insert_into
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id, parse_or_nil
 from chassis.models import choices
@@ -234,13 +235,17 @@ def refuse_address(
 
 def count_attempts(session: Session, counts: AttemptCounts) -> None:
     """Add attempts to the counts of their channels and days."""
-    for (institution_id, channel, day, state), count in counts.items():
-        insert = insert_for(session, ChannelDay).values(
-            institution_id=institution_id, channel=channel, day=day, state=state, count=count
-        )
-        total = {"count": ChannelDay.count + insert.excluded.count}
-        keys = ["institution_id", "channel", "day", "state"]
-        session.execute(insert.on_conflict_do_update(index_elements=keys, set_=total))
+    keys = ("institution_id", "channel", "day", "state")
+    rows = [dict(zip(keys, values, strict=True)) | {"count": count} for values, count in counts.items()]
+    if rows:
+        session.execute(_add_counts(session.get_bind().dialect.name, keys), rows)
+
+
+@functools.lru_cache
+def _add_counts(dialect_name: str, keys: Sequence[str]) -> Any:
+    insert = insert_into(ChannelDay.__table__, dialect_name).inline()
+    total = {"count": ChannelDay.count + insert.excluded.count}
+    return insert.on_conflict_do_update(index_elements=keys, set_=total)
 
 
 def channels_of(session: Session, institution_id: UUID, channels: Sequence[Channel]) -> tuple[Channel, ...]:

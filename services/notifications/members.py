@@ -27,6 +27,7 @@ _members = Member.__table__.c
 _KEYS = select(_members.id, _members.wrapped_key, _members.is_erased).where(
     _members.id.in_(bindparam("ids", expanding=True))
 )
+_LOCKED_KEYS = _KEYS.with_for_update()
 _MERGED_OR_ERASED = select(_members.id, _members.is_erased, _members.merged_into).where(
     _members.id.in_(bindparam("ids", expanding=True)), or_(_members.is_erased, _members.merged_into.is_not(None))
 )
@@ -123,7 +124,7 @@ def keys_of(
     """
     ids = list(members)
     # Without `make` no row is locked, because a reading transaction may not lock rows.
-    rows = session.execute(_KEYS.with_for_update() if make else _KEYS, {"ids": ids}).all()
+    rows = session.execute(_LOCKED_KEYS if make else _KEYS, {"ids": ids}).all()
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
     keys: dict[UUID, MemberKey | None] = {}
@@ -177,7 +178,7 @@ def _take_stored_keys(
     session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored, because a handler added the member's row first."""
-    for member_id, wrapped, is_erased in session.execute(_KEYS.with_for_update(), {"ids": member_ids}).all():
+    for member_id, wrapped, is_erased in session.execute(_LOCKED_KEYS, {"ids": member_ids}).all():
         if is_erased:
             del keys[member_id]
         elif wrapped is None:

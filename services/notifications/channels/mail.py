@@ -6,11 +6,11 @@ written again, so that a name cannot add a header or a recipient.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from email.contentmanager import raw_data_manager
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import Compat32
@@ -108,14 +108,25 @@ def compose(
         # One-click unsubscription needs https (RFC 8058 §3.1).
         if message.unsubscribe_url.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail.set_content(clean(message.text), content_manager=raw_data_manager)
-    if message.html is not None:
-        mail.add_alternative(clean(message.html), subtype="html", content_manager=raw_data_manager)
-        # Otherwise the library searches the texts for the one that it has chosen.
-        mail.set_boundary(secrets.token_hex(16))
-    # Now, because `add_alternative` moves the headers of the content to the text.
     mail["Content-Language"] = "en" if message.language == "en" else "id"
+    mail["MIME-Version"] = "1.0"
+    if message.html is None:
+        _set_text(mail, message.text, "plain")
+    else:
+        # Otherwise the library searches the texts for the boundary that it has chosen.
+        mail["Content-Type"] = f'multipart/alternative; boundary="{secrets.token_hex(16)}"'
+        mail.attach(_set_text(EmailMessage(_POLICY), message.text, "plain"))
+        mail.attach(_set_text(EmailMessage(_POLICY), message.html, "html"))
     return mail.as_bytes()
+
+
+def _set_text(part: EmailMessage, text: str, subtype: str) -> EmailMessage:
+    """Set the content in quoted-printable, for which `set_content` takes five times as long."""
+    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    # SMTP needs an end of the last line.
+    part.set_payload(binascii.b2a_qp(f"{clean(text)}\n".encode()).decode("ascii"))
+    return part
 
 
 def _encoded(line: str) -> str:

@@ -1,7 +1,8 @@
-"""Mails over SMTP (RFC 5321) with smtplib: STARTTLS or TLS from the start, sign-in, one connection for a batch."""
+"""Mails over SMTP (RFC 5321) with smtplib: STARTTLS or TLS from the start, sign-in, one connection for many mails."""
 
 from __future__ import annotations
 
+import queue
 import smtplib
 import socket
 import ssl
@@ -23,7 +24,7 @@ MOST_PER_CONNECTION = 100
 MOST_IDLE_SECONDS = 30.0
 # The reply to a mail may take 10 minutes (RFC 5321 §4.5.3.2.6). A client that waits less sends mails a second time.
 REPLY_SECONDS = 600.0
-# After this time a mail waits in its thread, and the next mail uses another connection.
+# After this time a mail waits in its thread, and the next mail uses another thread with another connection.
 BLOCKING_SECONDS = 2.0
 MOST_WAITING = 8  # mails that wait for replies; servers limit the connections of a client
 # 421: the server closes the connection. -1: the server has closed it.
@@ -33,6 +34,10 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # The server got the whole mail and may have accepted it.
 _WITHOUT_REPLY = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
 _PENDING = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_pending=True)
+
+
+# The outcome, recipient and bytes of each mail of a thread; None ends the thread.
+_Mails = queue.SimpleQueue[tuple[Future[Outcome], MailAddress, bytes] | None]
 
 
 class SmtpChannel(Channel):
@@ -67,7 +72,7 @@ class SmtpChannel(Channel):
         self._timeout_seconds, self._reply_seconds = timeout_seconds, reply_seconds
         self._tls = tls or ssl.create_default_context()
         self._waiting: dict[str, Future[Outcome]] = {}  # by message
-        self._idle: list[_Connection] = []
+        self._idle: list[_Mails] = []  # of the threads that wait for a mail
 
     def __repr__(self) -> str:
         return f"SmtpChannel({self.name!r}, {self._host}:{self._port}, {self._mode})"
@@ -85,8 +90,8 @@ class SmtpChannel(Channel):
             server_port=self._port,
         ):  # fmt: skip
             waiting = self._waiting[message.id] = Future()
-            # A daemon, because a process that ends does not wait for the reply.
-            threading.Thread(target=self._hand_over, args=(waiting, to, mail), daemon=True).start()
+            mails = self._idle.pop() if self._idle else self._start_thread()
+            mails.put((waiting, to, mail))
             return self._outcome(message.id, BLOCKING_SECONDS)
 
     def ask(self, message_id: str) -> Outcome | None:
@@ -112,28 +117,47 @@ class SmtpChannel(Channel):
     def close(self) -> None:
         """End the connections that are idle."""
         while self._idle:
-            _end(self._idle.pop())
+            self._idle.pop().put(None)
 
-    def _hand_over(self, waiting: Future[Outcome], to: MailAddress, mail: bytes) -> None:
-        try:
-            waiting.set_result(self._send(to, mail))
-        except Exception as problem:
-            waiting.set_exception(problem)
+    def _start_thread(self) -> _Mails:
+        """Start a thread with its own connection. Returns the queue of its mails, of which None ends the thread."""
+        mails: _Mails = queue.SimpleQueue()
+        # A daemon, because a process that ends does not wait for the reply.
+        threading.Thread(target=self._hand_over, args=(mails,), daemon=True).start()
+        return mails
 
-    def _send(self, to: MailAddress, mail: bytes) -> Outcome:
-        """Send one mail over an idle or a new connection."""
+    def _hand_over(self, mails: _Mails) -> None:
+        server: _Connection | None = None
+        while (job := mails.get()) is not None:
+            waiting, to, mail = job
+            try:
+                server, outcome = self._send(server, to, mail)
+            except Exception as problem:
+                server = None
+                waiting.set_exception(problem)
+                continue
+            finally:
+                self._idle.append(mails)
+            waiting.set_result(outcome)
+        if server is not None:
+            _end(server)
+
+    def _send(self, server: _Connection | None, to: MailAddress, mail: bytes) -> tuple[_Connection | None, Outcome]:
+        """Send one mail over this or a new connection. Returns the connection for the next mail."""
+        if server is not None and time.monotonic() - server.used_at > MOST_IDLE_SECONDS:
+            _end(server)
+            server = None
         try:
-            server = self._idle_connection() or self._connect()
+            server = server or self._connect()
         except (smtplib.SMTPException, OSError) as problem:
-            return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
+            return None, Outcome("temporary", reason=_reason(problem), is_channel_down=True)
         outcome = self._deliver(server, to, mail)
         server.mails += 1
         server.used_at = time.monotonic()
         if outcome.is_channel_down or server.mails >= MOST_PER_CONNECTION:
             _end(server)
-        else:
-            self._idle.append(server)
-        return outcome
+            server = None
+        return server, outcome
 
     def _deliver(self, server: _Connection, to: MailAddress, mail: bytes) -> Outcome:
         """Send one mail with single commands, so that the outcome is known when the connection breaks."""
@@ -178,14 +202,6 @@ class SmtpChannel(Channel):
         if 500 <= code < 600:
             return Outcome("permanent", reason=reason, is_address_bad=is_address_bad)
         return Outcome("temporary", reason=reason)
-
-    def _idle_connection(self) -> _Connection | None:
-        while self._idle:
-            server = self._idle.pop()
-            if time.monotonic() - server.used_at <= MOST_IDLE_SECONDS:
-                return server
-            _end(server)
-        return None
 
     def _connect(self) -> _Connection:
         domain, seconds = self._sender[1].domain, self._timeout_seconds

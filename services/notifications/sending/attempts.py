@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -42,6 +42,22 @@ NO_ANSWER = "NO_ANSWER"
 _notices: Any = Notice.__table__
 _messages: Any = Message.__table__
 _attempts: Any = Attempt.__table__
+# Built once, because SQLAlchemy takes longer to build these statements than to execute them.
+_ids: Any = bindparam("ids", expanding=True)
+_LOCKED_NOTICES = (
+    select(_notices.c.id, _notices.c.state, _notices.c.message_id).where(_notices.c.id.in_(_ids)).with_for_update()
+)
+_LOCKED_STARTED = (
+    select(_attempts.c.id).where(_attempts.c.id.in_(_ids), _attempts.c.state == "started").with_for_update()
+)
+_ending: dict[str, Any] = {"state": bindparam("new_state"), "reason": bindparam("new_reason")}
+_END_MESSAGES = update(_messages).where(_messages.c.id.in_(_ids), _messages.c.state == "open").values(_ending)
+_END_NOTICES = (
+    update(_notices)
+    .where(_notices.c.message_id.in_(_ids), _notices.c.state == "sending")
+    .values(_ending | {"changed_at": bindparam("at")})
+)
+_INSERT_MESSAGES, _INSERT_ATTEMPTS = insert(_messages), insert(_attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +79,7 @@ def begin_attempts(
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
-    columns = select(Notice.id, Notice.state, Notice.message_id)
-    rows = session.execute(columns.where(Notice.id.in_(ids)).with_for_update())
+    rows = session.execute(_LOCKED_NOTICES, {"ids": ids})
     states = {row.id: (row.state, row.message_id) for row in rows}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
     started: list[StartedAttempt] = []
@@ -85,9 +100,9 @@ def begin_attempts(
         started.append(StartedAttempt(draft, outgoing, new_id()))
     if messages:
         # Before the other rows, which refer to them.
-        session.execute(insert(_messages), messages)
+        session.execute(_INSERT_MESSAGES, messages)
     if started:
-        session.execute(insert(_attempts), [_new_attempt(attempt, now) for attempt in started])
+        session.execute(_INSERT_ATTEMPTS, [_new_attempt(attempt, now) for attempt in started])
     sending = {"state": "sending", "reason": "", "changed_at": now}
     notices = [
         {"id": notice.id, "message_id": attempt.draft.message_id, **sending}
@@ -199,8 +214,7 @@ def postpone(session: Session, pending: Collection[StartedAttempt]) -> None:
 
 def _lock_started(session: Session, ids: Collection[UUID]) -> set[UUID]:
     """Return the attempts without an outcome among these ids, locked until the commit."""
-    query = select(_attempts.c.id).where(_attempts.c.id.in_(ids), _attempts.c.state == "started")
-    return set(session.scalars(query.with_for_update()))
+    return set(session.scalars(_LOCKED_STARTED, {"ids": ids}))
 
 
 def _lock_open(session: Session, message_id: UUID) -> Message | None:
@@ -293,11 +307,9 @@ def _end_messages(session: Session, ids: Sequence[UUID], state: str, reason: str
 
     Another transaction may have dropped a notice or erased its member; then that later state stays.
     """
-    values = {"state": state, "reason": reason}
-    are_open = update(_messages).where(_messages.c.id.in_(ids), _messages.c.state == "open")
-    session.execute(are_open.values(**values))
-    are_sending = update(_notices).where(_notices.c.message_id.in_(ids), _notices.c.state == "sending")
-    session.execute(are_sending.values(**values, changed_at=clock.now()))
+    values = {"ids": ids, "new_state": state, "new_reason": reason}
+    session.execute(_END_MESSAGES, values)
+    session.execute(_END_NOTICES, values | {"at": clock.now()})
 
 
 def _is_reminder(message: Message) -> bool:

@@ -185,28 +185,46 @@ class Sender:
     def _hand_over_to(
         self, channel: Channel, pairs: Sequence[tuple[Draft, OutgoingMessage]], master: MasterKey, now: datetime
     ) -> None:
-        """Write attempts, hand their messages over and write the outcomes, some at a time."""
+        """Write attempts, hand their messages over and write the outcomes, some at a time.
+
+        Outcomes and the next attempts are written together, because a transaction costs as much as a message.
+        """
         size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
+        results: list[tuple[StartedAttempt, Outcome]] = []
         for start in range(0, len(pairs), size):
             if self._closed_until.get(channel.name, now) > now:
                 break
-            with self._database.transaction(SENDING) as session:
-                started = begin_attempts(session, pairs[start : start + size], master)
-            if started:
-                self._record(channel, [(attempt, self._send(attempt)) for attempt in started])
+            begin = partial(begin_attempts, pairs=pairs[start : start + size], master=master)
+            try:
+                started = self._record(channel, results, begin)
+            except Error:
+                self._record(channel, results)
+                raise
+            results = [(attempt, self._send(attempt)) for attempt in started]
+        self._record(channel, results)
 
-    def _record(self, channel: Channel, results: Sequence[tuple[StartedAttempt, Outcome]]) -> None:
-        """Write outcomes. If they are not committed, `recover` writes them."""
+    def _record(
+        self,
+        channel: Channel,
+        results: Sequence[tuple[StartedAttempt, Outcome]],
+        begin: Callable[[Session], list[StartedAttempt]] | None = None,
+    ) -> list[StartedAttempt]:
+        """Write outcomes, and begin the next attempts. If outcomes are not committed, `recover` writes them."""
         self._pending |= {attempt.attempt_id: attempt for attempt, outcome in results if outcome.is_pending}
         self._unrecorded = {attempt.attempt_id: outcome for attempt, outcome in results}
+        if not results and begin is None:
+            return []
         health = self._changed_health(channel)
         with self._database.transaction(SENDING) as session:
-            record_outcomes(session, results)
+            if results:
+                record_outcomes(session, results)
             if health is not None:
                 _write_health(session, channel, health)
+            started = begin(session) if begin is not None else []
         if health is not None:
             self._seen[channel.name] = health
         self._unrecorded.clear()
+        return started
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Request the codes of slips. Drafts for slips that are no longer valid are dropped."""

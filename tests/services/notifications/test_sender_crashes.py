@@ -161,8 +161,8 @@ def test_a_handed_over_message_is_recorded_when_the_next_batch_cannot_begin(data
     with clock.frozen(MORNING):
         for _ in range(12):
             lend(office)
-        # Attempts and outcomes of the first five, attempts of the next five.
-        office.database = BusyOnce(database, 3)
+        # Attempts of the first five; their outcomes and the attempts of the next five.
+        office.database = BusyOnce(database, 2)
         with pytest.raises(Unavailable):
             office.new_sender().run_round()
         office.database = database
