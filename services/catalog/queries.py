@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.database.db import Database
 from chassis.errors import Gone, NotFound
+from chassis.ids import parse_or_nil
 from chassis.sentences import LocalText
 from services.catalog.tables import (
     Branch,
@@ -84,6 +85,14 @@ def list_deleted(session: Session, *, limit: int) -> Sequence[Row[*tuple[Any, ..
 def highest_number(session: Session) -> int:
     """Return the highest record number, including deleted records; 0 without records."""
     return session.scalar(select(func.max(Record.number))) or 0
+
+
+def record_numbers(session: Session, ids: Sequence[str]) -> dict[str, int]:
+    """Return numbers of records by id as typed; an id that no record has is left out."""
+    uuids = {text: parse_or_nil(text) for text in ids}
+    rows = session.execute(select(Record.id, Record.number).where(Record.id.in_(set(uuids.values())))).all()
+    numbers = {row.id: row.number for row in rows}
+    return {text: numbers[record_id] for text, record_id in uuids.items() if record_id in numbers}
 
 
 def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[bytes, int | None]]:

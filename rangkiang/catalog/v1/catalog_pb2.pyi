@@ -38,6 +38,8 @@ class SearchRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     BRANCH_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
+    TREE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
@@ -56,6 +58,8 @@ class SearchRequest(_message.Message):
     """The reader's branch, "INSTITUTION/BRANCH"; it is first among the holdings of every hit. Empty: none."""
     strict: _builtins.bool
     """Only records with all words as typed: no corrected spelling, no hits with a part of the words."""
+    offset: _builtins.int
+    """Hits to skip, below 10,000; only of a tree, without a cursor."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]:
         """A hit has one of the values of every filter."""
@@ -63,6 +67,10 @@ class SearchRequest(_message.Message):
     @_builtins.property
     def facets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the facets to count; without names no facet is counted."""
+
+    @_builtins.property
+    def tree(self) -> Global___SearchTree:
+        """In place of a query: a strict search for exactly these conditions, without corrections, expansion and partial hits."""
 
     def __init__(
         self,
@@ -78,14 +86,78 @@ class SearchRequest(_message.Message):
         explain: _builtins.bool = ...,
         branch: _builtins.str = ...,
         strict: _builtins.bool = ...,
+        tree: Global___SearchTree | None = ...,
+        offset: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tree", b"tree"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "query", b"query", "sort", b"sort", "strict", b"strict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "query", b"query", "sort", b"sort", "strict", b"strict", "tree", b"tree"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class SearchTree(_message.Message):
+    """A condition of a boolean search: operands under an operator, or a clause that compares a field with a term."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    OPERANDS_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    RELATION_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    MODIFIERS_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    ORDERED_FIELD_NUMBER: _builtins.int
+    operator: _builtins.str
+    """"and", "or", "not" (the first operand without the others) or "near" (two clauses of words of one field); empty for
+    a clause.
+    """
+    field: _builtins.str
+    """Field of a clause; empty means "any"."""
+    relation: _builtins.str
+    """"all", "any", "=" (words side by side; the default), "==" (the whole field), "<", "<=", ">", ">=" or "within"."""
+    term: _builtins.str
+    """`*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field, unless a backslash is
+    before them. At most 500 characters.
+    """
+    distance: _builtins.int
+    """Of "near": most words from the end of one operand to the beginning of the other; 0 means 1, side by side."""
+    unit: _builtins.str
+    """Of "near": "word"; empty means the same."""
+    ordered: _builtins.bool
+    """Of "near": the operands are in this order."""
+    @_builtins.property
+    def operands(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchTree]: ...
+    @_builtins.property
+    def modifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"stem" (any form of the words), "unmasked" (no masks); "masked", "ignoreCase", "ignoreAccents" and "word" are the
+        default.
+        """
+
+    def __init__(
+        self,
+        *,
+        operator: _builtins.str = ...,
+        operands: _abc.Iterable[Global___SearchTree] | None = ...,
+        field: _builtins.str = ...,
+        relation: _builtins.str = ...,
+        term: _builtins.str = ...,
+        modifiers: _abc.Iterable[_builtins.str] | None = ...,
+        distance: _builtins.int = ...,
+        unit: _builtins.str = ...,
+        ordered: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "field", b"field", "modifiers", b"modifiers", "operands", b"operands", "operator", b"operator", "ordered", b"ordered", "relation", b"relation", "term", b"term", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchTree: _TypeAlias = SearchTree  # noqa: Y015
 
 @_typing.final
 class SearchReply(_message.Message):

@@ -51,6 +51,7 @@ from services.catalog.index.port import (
     edit_distance,
     index_building,
     index_foreign,
+    search_failed,
     search_unavailable,
 )
 from services.catalog.index.stored_fields import filter_matches, sort_facet_values
@@ -396,4 +397,4 @@ def _search_errors() -> Iterator[None]:
     except NotFoundError as problem:
         raise index_building() from problem
     except (TransportError, ApiError) as problem:
-        raise search_unavailable(type(problem).__name__) from problem
+        raise search_failed(problem, type(problem).__name__) from problem

@@ -13,8 +13,10 @@ from services.catalog.index.matches import (
     DisMax,
     Keyword,
     Match,
+    Near,
     Not,
     Or,
+    Pattern,
     Phrase,
     Prefix,
     Term,
@@ -30,6 +32,7 @@ from services.catalog.index.stored_fields import (
     filter_matches,
     is_unscored,
 )
+from services.catalog.record.field_words import FIELDED
 from services.catalog.record.index_document import START, WORD_FIELDS
 
 Json = dict[str, Any]
@@ -69,7 +72,7 @@ def mappings(marker: Json) -> Json:
         "_source": {"enabled": False},
         "_meta": marker,
         "properties": {
-            **dict.fromkeys(WORD_FIELDS, text),
+            **dict.fromkeys((*WORD_FIELDS, FIELDED), text),
             "any": {**text, "index_options": "freqs"},
             **dict.fromkeys(KEYWORD_FIELDS, keyword),
             **dict.fromkeys(INTEGERS, number),
@@ -122,7 +125,7 @@ def editions_body(request: Request, works: Iterable[int]) -> Json:
 def match_query(match: Match) -> Json:
     """Translate a match to a query of Elasticsearch."""
     match match:
-        case Term() | Prefix() | Phrase() | Keyword() | Between():
+        case Term() | Prefix() | Phrase() | Keyword() | Between() | Pattern() | Near():
             return _leaf_query(match)
         case DisMax(choices=choices, tie=tie):
             return {"dis_max": {"queries": _queries(choices), "tie_breaker": tie}} if choices else NOTHING
@@ -203,7 +206,7 @@ def _queries(matches: Iterable[Match]) -> list[Json]:
     return [match_query(match) for match in matches]
 
 
-def _leaf_query(match: Term | Prefix | Phrase | Keyword | Between) -> Json:
+def _leaf_query(match: Term | Prefix | Phrase | Pattern | Near | Keyword | Between) -> Json:
     match match:
         case Term(field=field, token=token, boost=boost):
             return {"term": {field: {"value": token, "boost": boost}}}
@@ -213,6 +216,17 @@ def _leaf_query(match: Term | Prefix | Phrase | Keyword | Between) -> Json:
             return _constant({"term": {field: token}}, boost)
         case Phrase(field=field, tokens=tokens, boost=boost):
             return _constant({"match_phrase": {field: {"query": " ".join(tokens), "analyzer": "whitespace"}}}, boost)
+        case Pattern(field=field, tokens=(token,), boost=boost):
+            return _constant({"wildcard": {field: token}}, boost)
+        case Pattern(field=field, tokens=tokens, boost=boost):
+            spans = [{"span_multi": {"match": {"wildcard": {field: token}}}} for token in tokens]
+            return _constant({"span_near": {"clauses": spans, "slop": 0, "in_order": True}}, boost)
+        case Near(field=field, first=first, second=second, distance=distance, boost=boost):
+            phrases = [
+                {"match": {"query": " ".join(tokens), "max_gaps": 0, "ordered": True}} for tokens in (first, second)
+            ]
+            intervals = {"all_of": {"intervals": phrases, "max_gaps": distance - 1, "ordered": True}}
+            return _constant({"intervals": {field: intervals}}, boost)
         case Keyword(field=field, values=values, boost=boost):
             return _constant({"terms": {field: list(values)}}, boost)
         case Between(field=field, low=low, high=high, boost=boost):

@@ -1,8 +1,8 @@
 """The match tree: the conditions and weights of a search, which each engine translates node by node.
 
-Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Phrase
-and Keyword score a constant. Both engines rank alike, because every analysed field begins with the same token and an
-index has one shard.
+Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; all other leaves
+score a constant. Both engines rank alike, because every analysed field begins with the same token and an index has one
+shard.
 """
 
 from __future__ import annotations
@@ -34,6 +34,29 @@ class Phrase:
 
     field: str
     tokens: tuple[str, ...]
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Tokens side by side in an analysed field, at least one of them with `*` (any letters) or `?` (one letter)."""
+
+    field: str
+    tokens: tuple[str, ...]
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Tokens side by side, and after them others in an analysed field.
+
+    distance  at most this many tokens from the last of `first` to the first of `second`; 1 for side by side
+    """
+
+    field: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    distance: int
     boost: float = 1.0
 
 
@@ -94,7 +117,7 @@ class Boosted:
     bonus: tuple[Match, ...]
 
 
-Match = Term | Prefix | Phrase | Keyword | Between | DisMax | And | Or | Not | Boosted
+Match = Term | Prefix | Phrase | Pattern | Near | Keyword | Between | DisMax | And | Or | Not | Boosted
 
 
 def scaled(match: Match, factor: float) -> Match:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from chassis.errors import Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from services.catalog.index.matches import Match
 from services.catalog.record.index_document import Document
 
@@ -247,6 +247,18 @@ def index_building() -> Unavailable:
 
 def search_unavailable(why: object) -> Unavailable:
     return Unavailable("SEARCH_UNAVAILABLE", why=str(why))
+
+
+# An engine lists the words that a pattern begins before it reads their positions, and refuses more than some thousand.
+_TOO_BROAD = ("max expansions", "maxClauseCount")
+
+
+def search_failed(problem: object, why: object = None) -> Error:
+    """Translate an error of an engine: WILDCARD_TOO_BROAD, else SEARCH_UNAVAILABLE."""
+    text = str(problem)
+    if any(sign in text for sign in _TOO_BROAD):
+        return Invalid("WILDCARD_TOO_BROAD")
+    return search_unavailable(why or problem)
 
 
 def index_foreign(index: str, owner: str, installation: Installation) -> Unavailable:

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
+from services.catalog.index.matches import And, Boosted, DisMax, Keyword, Match, Not, Or, Term
 from services.catalog.index.port import Change, FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 # Increase it when records get other documents: then existing indexes are rebuilt automatically.
-FORM_NUMBER = 14
+FORM_NUMBER = 15
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # Each field sorts and breaks ties by the record number; records without a year come last in both orders.
@@ -94,8 +94,6 @@ def sort_facet_values(counts: Iterable[tuple[str, int]], order: FacetOrder) -> l
 def is_unscored(match: Match) -> bool:
     """Tell whether every hit scores 0, so that hits are sorted by number alone."""
     match match:
-        case Keyword(boost=boost) | Prefix(boost=boost) | Phrase(boost=boost) | Between(boost=boost):
-            return boost == 0
         case Term():
             return False
         case DisMax(choices=parts) | And(of=parts) | Or(of=parts):
@@ -104,3 +102,4 @@ def is_unscored(match: Match) -> bool:
             return is_unscored(inner)
         case Boosted(match=inner, bonus=bonus):
             return is_unscored(inner) and all(is_unscored(part) for part in bonus)
+    return match.boost == 0

@@ -27,6 +27,7 @@ from services.catalog.index.port import (
     index_building,
     index_foreign,
     index_not_written,
+    search_failed,
     search_unavailable,
 )
 from services.catalog.index.stored_fields import FORM, filter_matches
@@ -244,7 +245,7 @@ class TantivyIndex:
         return files.Marker(FORM, self._installation.id())
 
     def _snapshot(self) -> EngineErrors[Snapshot]:
-        return EngineErrors(search_unavailable, self._current_snapshot())
+        return EngineErrors(search_failed, self._current_snapshot())
 
     def _current_snapshot(self) -> Snapshot:
         """Return a state that was the newest at most 200 ms ago; one thread refreshes it for all."""

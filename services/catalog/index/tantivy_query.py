@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Literal, TypeVar
 
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
-from chassis.errors import Unavailable
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
+from chassis.errors import Error
+from services.catalog.index.matches import (
+    And,
+    Between,
+    Boosted,
+    DisMax,
+    Keyword,
+    Match,
+    Near,
+    Not,
+    Or,
+    Pattern,
+    Phrase,
+    Prefix,
+    Term,
+)
 from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS, UNINDEXED
+from services.catalog.record.field_words import FIELDED
 from services.catalog.record.index_document import WORD_FIELDS
 
 # More values are one set, which tantivy runs as an automaton over the terms of each segment. A set takes at least
@@ -18,12 +34,13 @@ MOST_VALUES_AS_TERMS = 64
 # field, token -> documents that have it
 DocumentCount = Callable[[str, str], int]
 Value = TypeVar("Value")
+_MASK = re.compile(r"[*?]")
 
 
 def schema() -> Schema:
     """Return the index's fields. Integers are signed: an int in an unsigned field kills the writer's thread."""
     builder = SchemaBuilder()
-    for name in WORD_FIELDS:
+    for name in (*WORD_FIELDS, FIELDED):
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="position")
     builder.add_text_field("any", tokenizer_name="whitespace", index_option="freq")
     for name in KEYWORD_FIELDS:
@@ -42,7 +59,7 @@ class EngineErrors(Generic[Value]):
     A class, because each search enters several such blocks, and a generator takes three times as long.
     """
 
-    def __init__(self, error: Callable[[object], Unavailable], value: Value) -> None:
+    def __init__(self, error: Callable[[object], Error], value: Value) -> None:
         """
         value  what the block works with
         """
@@ -59,7 +76,7 @@ class EngineErrors(Generic[Value]):
         return False
 
 
-def engine_errors(error: Callable[[object], Unavailable]) -> EngineErrors[None]:
+def engine_errors(error: Callable[[object], Error]) -> EngineErrors[None]:
     return EngineErrors(error, None)
 
 
@@ -103,6 +120,10 @@ class QueryTranslator:
             if query is None:
                 return None
             return self._boosted(query, match.bonus) if isinstance(match, Boosted) else self._not(query, match.without)
+        if isinstance(match, Pattern):
+            return self._pattern(match)
+        if isinstance(match, Near):
+            return self._near(match)
         return self._range(match)
 
     def _all(self, parts: Sequence[Match]) -> Query | None:
@@ -154,6 +175,28 @@ class QueryTranslator:
         else:
             query = Query.phrase_query(self._fields, field, list(tokens))
         return Query.const_score_query(query, phrase.boost)
+
+    def _pattern(self, pattern: Pattern) -> Query | None:
+        field, tokens = pattern.field, pattern.tokens
+        if not all(_MASK.search(token) or self._document_count(field, token) for token in tokens):
+            return None
+        expressions = [re.escape(token).replace(r"\*", ".*").replace(r"\?", ".") for token in tokens]
+        if len(expressions) == 1:
+            query = Query.regex_query(self._fields, field, expressions[0])
+        else:
+            query = Query.regex_phrase_query(self._fields, field, list(enumerate(expressions)))
+        return Query.const_score_query(query, pattern.boost)
+
+    def _near(self, near: Near) -> Query | None:
+        """Match one of the phrases with a gap: tantivy's own slop also accepts the other order."""
+        if not all(self._document_count(near.field, token) for token in (*near.first, *near.second)):
+            return None
+        first, last = list(enumerate(near.first)), len(near.first) - 1
+        phrases = [
+            Query.phrase_query(self._fields, near.field, [*first, *enumerate(near.second, last + distance)])
+            for distance in range(1, near.distance + 1)
+        ]
+        return Query.const_score_query(_boolean([(Occur.Should, phrase) for phrase in phrases]), near.boost)
 
     def _keyword(self, keyword: Keyword) -> Query | None:
         field, values = keyword.field, keyword.values

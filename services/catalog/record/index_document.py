@@ -25,6 +25,7 @@ from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
 from services.catalog.record.classes import all_levels, class_of, levels, thousandths
 from services.catalog.record.codes import audience_of, language_of, main_classes, material_of, year_of
+from services.catalog.record.field_words import FIELDED, field_words
 from services.catalog.record.headings import (
     NAME_TAGS,
     SUBJECT_TAGS,
@@ -45,7 +46,7 @@ END = "$"  # ends a whole title among the `opening` keywords
 # Words as written: `text` has all words, with a GAP between the kinds, so that no phrase matches across kinds; the
 # other fields have the words of one kind. `any` has the roots of the words and other tokens, without positions.
 WORD_FIELDS = ("title", "author", "subject", "text")
-TEXT_FIELDS = (*WORD_FIELDS, "any")
+TEXT_FIELDS = (*WORD_FIELDS, FIELDED, "any")
 GAP = "|"
 # Tokens of `any`, besides roots: BEGINNING + the beginning of a word of title, author or subject (or of its root), and
 # BEGINNING + the whole root of any word; KIND_SIGNS[kind] + a root of that kind. No word contains these signs.
@@ -277,7 +278,8 @@ def document(
     items = [item for item in items if item.status != "withdrawn"]
     year = year_of(tags)
     class_number = class_of(tags, (item.call_number for item in items))
-    text = words_of(tags)
+    text, isbn_numbers = words_of(tags), _isbns(tags)
+    text[FIELDED] = field_words(tags, isbns=isbn_numbers, items=items, class_number=class_number, first=START)
     facets = _facets(record.leader, tags, language, year, institution, items, class_number)
     openings = _openings(tags)
     titles = _whole_titles(openings, tags)
@@ -286,7 +288,7 @@ def document(
         text=text,
         facets=facets,
         keywords={
-            "isbn": _isbns(tags),
+            "isbn": isbn_numbers,
             "identifier": _identifiers(tags, items),
             "opening": openings,
             "name": (*name_keys(tags), *subject_keys(facets["subject"])),

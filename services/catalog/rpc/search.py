@@ -13,6 +13,7 @@ from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.query_log import MOST_ENTRIES, SearchEntry, log_searches
 from services.catalog.rpc.protobuf import ServicerPart, fill
 from services.catalog.search.autocomplete import suggest
+from services.catalog.search.boolean.tree import Clause, Group, Tree
 from services.catalog.search.facets import count_facet
 from services.catalog.search.search import Hit, search
 from services.catalog.search.similar import similar
@@ -37,6 +38,8 @@ class SearchMethods(ServicerPart):
             by_work=request.by_work,
             explain=request.explain,
             strict=request.strict,
+            tree=_tree_of(request.tree) if request.HasField("tree") else None,
+            offset=request.offset,
         )
         if result.degraded:
             metrics.count_degraded("rangkiang.catalog.v1.Catalog/Search")
@@ -109,6 +112,14 @@ class SearchMethods(ServicerPart):
         with self._database.transaction(system("noting")) as session:
             log_searches(session, entries)
         return searches_pb2.NoteSearchesReply()
+
+
+def _tree_of(message: wire.SearchTree) -> Tree:
+    """Read a tree; protobuf reads at most 100 levels."""
+    if not message.operator and not message.operands:
+        return Clause(message.term, message.field or "any", message.relation or "=", tuple(message.modifiers))
+    operands = tuple(map(_tree_of, message.operands))
+    return Group(message.operator, operands, message.distance or 1, message.unit or "word", message.ordered)
 
 
 def _add_hit(reply: wire.SearchReply, hit: Hit) -> None:

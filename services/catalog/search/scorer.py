@@ -104,6 +104,7 @@ def weigh(match: Match, fields: Fields, rarity: Rarity) -> list[Part] | None:
                 if inner_parts is None
                 else _all_parts([inner_parts, *(weigh(part, fields, rarity) or [] for part in bonus)])
             )
+    raise TypeError(match)  # Pattern and Near: a boolean search is neither explained nor answered from the tables
 
 
 def total_weight(parts: Sequence[Part]) -> float:

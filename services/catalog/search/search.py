@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 import orjson
 
-from chassis.context import Context
+from chassis.context import READER, Context
 from chassis.database.db import Database
-from chassis.errors import Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.record.holdings import sort_holdings
 from services.catalog.search import validation
+from services.catalog.search.boolean.matching import build_match
+from services.catalog.search.boolean.tree import Tree
 from services.catalog.search.class_matches import with_classes
 from services.catalog.search.class_recall import class_finder
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
@@ -105,6 +107,8 @@ def search(
     by_work: bool = False,
     explain: bool = False,
     strict: bool = False,
+    tree: Tree | None = None,
+    offset: int = 0,
 ) -> SearchResult:
     """Find records.
 
@@ -119,23 +123,32 @@ def search(
     by_work    one hit for each work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
     strict     only records with all the words as typed: no correction, no hits with a part of the words
+    tree       in place of a query; strict, without highlights and reasons, and never answered from the tables
+    offset     hits to skip, in place of a cursor; only of a tree
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
-                            LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
-               Unavailable  DATABASE_UNAVAILABLE
+                            LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN, PAGING_TOO_DEEP, QUERY_AND_TREE, OFFSET_NEEDS_TREE,
+                            and of a tree those of boolean.matching.build_match
+               Unavailable  DATABASE_UNAVAILABLE; of a tree also SEARCH_UNAVAILABLE, INDEX_BUILDING
                TooLate      DEADLINE_PASSED
     """
-    parsed_query, match = validation.parse_query(query)
+    if tree is not None:
+        if query:
+            raise Invalid("QUERY_AND_TREE")
+        query, strict, highlight, explain = repr(tree), True, False, False
+        parsed_query, match = Query(), build_match(tree, partial(_find_numbers, database))
+    else:
+        parsed_query, match = validation.parse_query(query)
     allowed_filters = validation.allowed_filters(filters or {})
     order = validation.allowed_sort(sort)
     size = validation.allowed_limit(limit)
     digest = query_digest(query, allowed_filters, f"{order} by work" if by_work else order)
     previous_page = decode_cursor(cursor, digest) if cursor else None
-    offset = previous_page.offset if previous_page else 0
+    offset = previous_page.offset if previous_page else validation.allowed_position(offset, has_tree=tree is not None)
     context.check_deadline()
     widen = partial(expand, database)
     finder = class_finder(database)
     request = Request(
-        match=widen(parsed_query, with_classes(match, finder.find_whole(parsed_query))),
+        match=match if tree is not None else widen(parsed_query, with_classes(match, finder.find_whole(parsed_query))),
         filters=allowed_filters,
         facets=validation.allowed_facets(facets),
         sort=order,
@@ -157,7 +170,7 @@ def search(
             has_variants=has_forms(database),
         )
     except Unavailable as problem:
-        if problem.reason not in ENGINE_DOWN:
+        if problem.reason not in ENGINE_DOWN or tree is not None:
             raise
         other_forms = [variant.form for variant in heading_variants(database, parsed_query)]
         table_hits = search_tables(database, request, context=context, text=query, others=other_forms)
@@ -207,6 +220,11 @@ def search(
         help=zero_result_help,
         read_as_words=parsed_query.read_as_words,
     )
+
+
+def _find_numbers(database: Database, ids: Sequence[str]) -> dict[str, int]:
+    with database.reading(READER) as session:
+        return queries.record_numbers(session, ids)
 
 
 def _load_hits(

@@ -12,7 +12,7 @@ from chassis.models import choices
 from rangkiang.catalog.v1.facets_pb2 import Filter
 from services.catalog.analysis import fold, may_have_phrase, phrase_at
 from services.catalog.index.matches import Match
-from services.catalog.index.port import FacetOrder, Sort
+from services.catalog.index.port import REACH, FacetOrder, Sort
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import forget_words, rank
@@ -97,6 +97,18 @@ def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS)
     if not 0 <= limit <= most:
         raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=most)
     return limit or usual
+
+
+def allowed_position(offset: int, *, has_tree: bool) -> int:
+    """Check the number of hits to skip, and return it.
+
+    raises  Invalid  OFFSET_NEEDS_TREE, PAGING_TOO_DEEP
+    """
+    if offset and not has_tree:
+        raise Invalid("OFFSET_NEEDS_TREE")
+    if offset >= REACH:
+        raise Invalid("PAGING_TOO_DEEP", most=REACH)
+    return offset
 
 
 def allowed_sort(sort: str) -> Sort:

@@ -14,7 +14,8 @@ from bench.relevance.judging import KINDS, read
 from bench.relevance.library import Prepared
 from chassis.context import READER
 from services.catalog.search import fallback, spelling, validation, wanted_words
-from services.catalog.search.query.fields import FIELDS
+from services.catalog.search.boolean import matching, tree
+from services.catalog.search.query.fields import FIELDS, SEARCH_FIELDS
 from services.catalog.search.query.parser import MOST_DEPTH
 from services.catalog.search.search import SearchResult, search
 from services.catalog.settings import CatalogSettings
@@ -29,6 +30,8 @@ HEADS = {
     "search | finds | answer": "answering",
     "bidang | artinya": "fields",
     "field | what it is": "fields",
+    "bidang syarat | hubungan": "relations",
+    "field of a clause | relations": "relations",
 }
 CELLS = re.compile(r"(?<!\\)\|")
 
@@ -115,6 +118,13 @@ def test_every_field_is_named_in_both_languages() -> None:
         assert {name for field, _ in lines("fields", page) for name in re.findall(r"`(\w+):`", field)} == set(FIELDS)
 
 
+def test_every_field_of_a_clause_has_its_relations_in_both_languages() -> None:
+    for page in (INDONESIAN, ENGLISH):
+        table = [[re.findall(r"`([^`]+)`", cell) for cell in row] for row in lines("relations", page)]
+        relations = {name: tuple(known) for names, known in table for name in names}
+        assert relations == {row.name: matching.RELATIONS[row.kind] for row in SEARCH_FIELDS.values()}
+
+
 @pytest.mark.parametrize("page", [INDONESIAN, ENGLISH], ids=["id", "en"])
 def test_the_example_of_a_judged_search_is_valid(page: str, tmp_path: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -138,6 +148,12 @@ def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
         (f"most {MOST_DEPTH} levels", ENGLISH),
         (f"banyak {fallback.MOST_CANDIDATES} cantuman", INDONESIAN),
         (f"most {fallback.MOST_CANDIDATES} records", ENGLISH),
+        (f"{tree.MOST_CLAUSES} syarat, {tree.MOST_LEVELS} tingkat, {matching.MOST_WORDS} kata, ", INDONESIAN),
+        (f"{tree.MOST_CLAUSES} clauses, {tree.MOST_LEVELS} levels, {matching.MOST_WORDS} words, ", ENGLISH),
+        (f"{matching.MOST_MASKED_WORDS} kata dengan `*`", INDONESIAN),
+        (f"{matching.MOST_MASKED_WORDS} words with `*`", ENGLISH),
+        (f"{matching.MOST_DISTANCE} kata, dalam urutan", INDONESIAN),
+        (f"{matching.MOST_DISTANCE} words apart", ENGLISH),
         (f"{days} hari", INDONESIAN),
         (f"{days} days", ENGLISH),
     }

@@ -1,35 +1,77 @@
-"""Names of search fields, and the values that readers may write after them."""
+"""The fields of searches as a table, and the values that readers may write after their names."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from services.catalog.analysis import fold
 from services.catalog.record.captions import CAPTIONS, language_code
 from services.catalog.search.query.tree import Classes, FacetCode, Part, Years
 
-_NAMES = {
-    "title": "title judul",
-    "author": "author penulis pengarang",
-    "subject": "subject subjek topik",
-    "series": "series seri",
-    "publisher": "publisher penerbit",
-    "isbn": "isbn",
-    "issn": "issn",
-    "barcode": "barcode barkod",
-    "call": "call panggil",
-    "control": "control w",
-    "class": "class golongan ddc",
-    "year": "year tahun",
-    "language": "language bahasa",
-    "format": "format bahan material",
-    "audience": "audience pembaca",
-    "collection": "collection koleksi",
-}
-FIELDS = {name: field for field, names in _NAMES.items() for name in names.split()}
-WORDS = frozenset(("title", "author", "subject", "series", "publisher"))
-NUMBERS = frozenset(("issn", "barcode", "call", "control"))
-FACETS = {"language": "language", "format": "material", "audience": "audience", "collection": "collection"}
+# Every field of searches: its name in a search tree; its kind; where its values are in the index (signs of the field
+# `fielded`, or the facet of codes); and what a reader may write before a colon, in English and in Indonesian.
+_TABLE = """
+any               words
+title             words   t= tu= tk=            title judul
+uniform_title     words   tu=
+key_title         words   tk=
+author            words   ap= ac= am= ar=       author penulis pengarang
+personal_name     words   ap=
+corporate_name    words   ac=
+conference_name   words   am=
+subject           words   s= sn= sg= sf=        subject subjek topik
+subject_name      words   sn=
+subject_place     words   sg=
+genre             words   sf=
+series            words   e=                    series seri
+publisher         words   p=                    publisher penerbit
+place             words   pl=
+isbn              number  i=                    isbn
+issn              number  is=                   issn
+lccn              number  l=
+barcode           number  b=                    barcode barkod
+call              number  k=                    call panggil
+control           number  c=                    control w
+class             class   d=                    class golongan ddc
+year              year    year                  year tahun
+language          code    language              language bahasa
+format            code    material              format bahan material
+audience          code    audience              audience pembaca
+collection        code    collection            collection koleksi
+institution       code    institution
+branch            code    branch
+availability      code    availability
+id                record
+all_records       all
+"""
+
+
+class SearchField(NamedTuple):
+    """A field of searches. kind: words, number, class, year, code, record or all."""
+
+    name: str
+    kind: str
+    places: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def _read_table() -> list[SearchField]:
+    rows = []
+    for line in _TABLE.strip().splitlines():
+        name, kind, *rest = line.split()
+        count = sum(word.endswith("=") for word in rest) or min(len(rest), 1)
+        rows.append(SearchField(name, kind, tuple(rest[:count]), tuple(rest[count:])))
+    return rows
+
+
+_ROWS = _read_table()
+SEARCH_FIELDS = {name: row for row in _ROWS for name in (*row.labels, row.name)}
+# Of the query language: what may be written before a colon -> name of the field; the fields by their kind.
+FIELDS = {label: row.name for row in _ROWS for label in row.labels}
+WORDS = frozenset(row.name for row in _ROWS if row.labels and row.kind == "words")
+NUMBERS = frozenset(row.name for row in _ROWS if row.labels and row.kind == "number" and row.name != "isbn")
+FACETS = {row.name: row.places[0] for row in _ROWS if row.labels and row.kind == "code"}
 
 _YEARS = re.compile(r"(\d{4})?(\.\.|[-–—])?(\d{4})?(?=[^\w]|\Z)")
 _ONE_CLASS = r"(\d{1,3}(?:\.\d{1,6})?|2[xX]\d?(?:\.\d{1,6})?)"
@@ -66,8 +108,13 @@ def read_value(text: str, at: int, field: str) -> tuple[Part, int] | None:
     if field == "class":
         return _read_classes(text, at)
     value, end = _read_text(text, at)
-    code = language_code(value) if field == "language" else _CODES[field].get(fold(value))
+    code = code_of(field, value)
     return None if not value or code is None else (FacetCode(field, code), end)
+
+
+def code_of(field: str, value: str) -> str | None:
+    """Return the code of a language, format, audience or collection by its code or a name; None if unknown."""
+    return language_code(value) if field == "language" else _CODES[field].get(fold(value))
 
 
 def year_range(low: str | None, high: str | None) -> Years:

@@ -106,6 +106,18 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
 
 
+def test_a_search_of_a_tree(call: Call) -> None:
+    mato, absent = (wire.SearchTree(field="title", term=term) for term in ("cindua mato", "besar"))
+    tree = wire.SearchTree(operator="not", operands=[mato, absent])
+    reply = call("Search", wire.SearchRequest(tree=tree))
+    assert (reply.total, [orjson.loads(hit.brief)["title"] for hit in reply.hits]) == (1, ["Kaba Cindua Mato"])
+    everything = wire.SearchTree(field="all_records", term="1")
+    assert call("Search", wire.SearchRequest(tree=everything, offset=1)).offset == 1
+    near = wire.SearchTree(operator="near", operands=[mato, absent], unit="sentence")
+    with pytest.raises(Invalid, match="PROXIMITY_UNSUPPORTED"):
+        call("Search", wire.SearchRequest(tree=near))
+
+
 def test_suggestions(call: Call) -> None:
     reply = call("Suggest", wire.SuggestRequest(prefix="kaba"))
     assert "Kaba Cindua Mato" in [suggestion.text for suggestion in reply.suggestions]
