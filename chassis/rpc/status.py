@@ -1,6 +1,6 @@
 """Converts errors to gRPC statuses and back; no other module does.
 
-An error becomes a google.rpc.Status with these details: an ErrorInfo (reason), a LocalizedMessage per language, and a
+An error becomes a google.rpc.Status with these details: an ErrorInfo, which callers of release 0.5.0 need, and a
 rangkiang.common.v1.Refusal per reason, whose facts keep their types.
 """
 
@@ -20,7 +20,6 @@ from chassis.models import value_of
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import refusal_pb2
 
-DOMAIN = "rangkiang"
 # A status is base64-encoded in HTTP/2 trailers, which METADATA_BYTES limits in client and server.
 _MAX_STATUS_BYTES = 40_000
 _MAX_FACTS = 20
@@ -38,10 +37,7 @@ def abort(grpc_context: grpc.ServicerContext, error: Error) -> NoReturn:
 def to_status(error: Error) -> status_pb2.Status:
     """Convert an error to a status: texts are shortened, and only refusals that fit the trailers are sent."""
     status = status_pb2.Status(code=grpc.StatusCode[error.grpc_code].value[0], message=error.reason)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    for locale, text in (("id", error.sentence.id), ("en", error.sentence.en)):
-        message = error_details_pb2.LocalizedMessage(locale=locale, message=text[:_MAX_SENTENCE_CHARACTERS])
-        status.details.add().Pack(message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain="rangkiang"))
     for refusal in error.refusals:
         status.details.add().Pack(refusal_message(refusal))
         if status.ByteSize() > _MAX_STATUS_BYTES:
@@ -94,23 +90,13 @@ def internal() -> Error:
 
 def from_status(status: status_pb2.Status, code: str) -> Error | None:
     """Return the error of a status; None if the status is not from one of our services."""
-    info, messages, refusals = error_details_pb2.ErrorInfo(), {"id": "", "en": ""}, []
+    refusals = []
     for detail in status.details:
-        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            detail.Unpack(info)
-        elif detail.Is(error_details_pb2.LocalizedMessage.DESCRIPTOR):
-            message = error_details_pb2.LocalizedMessage()
-            detail.Unpack(message)
-            messages[message.locale] = message.message
-        elif detail.Is(refusal_pb2.Refusal.DESCRIPTOR):
+        if detail.Is(refusal_pb2.Refusal.DESCRIPTOR):
             refusal = refusal_pb2.Refusal()
             detail.Unpack(refusal)
             refusals.append(refusal_of(refusal))
-    if info.domain != DOMAIN:
-        return None
-    if not refusals:  # from a service of release 0.1.0, which sends facts as text in ErrorInfo
-        refusals = [Refusal.received(info.reason, info.metadata, LocalText(messages["id"], messages["en"]))]
-    return error_for(code, refusals[0].facts)(refusals=refusals)
+    return error_for(code, refusals[0].facts)(refusals=refusals) if refusals else None
 
 
 def refusal_message(refusal: Refusal) -> refusal_pb2.Refusal:

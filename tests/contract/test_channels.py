@@ -13,8 +13,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request
-from google.rpc import status_pb2
-from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 
 from chassis.context import system
 from chassis.database.db import Database
@@ -22,7 +20,6 @@ from chassis.errors import Error, Forbidden, Invalid, NotFound, Refused, TooLate
 from chassis.rpc import client_calls, inproc
 from chassis.rpc.client import MESSAGE_BYTES, aio_channel, sync_channel
 from chassis.rpc.server import Server
-from chassis.rpc.status import from_status
 from chassis.settings import Settings
 from chassis.transaction_guard import NestedWork
 from gateway import problems
@@ -246,17 +243,6 @@ class TestRefusals:
         numbers = [refusal.facts["n"] for refusal in raised.value.refusals]
         assert 1 < len(numbers) < 100
         assert numbers == list(range(len(numbers)))
-
-
-def test_an_error_of_the_last_release_is_decoded() -> None:
-    """The last release sends no Refusal: facts are text in ErrorInfo, the sentence is in LocalizedMessage."""
-    old = status_pb2.Status(code=5, message="BOOK_NOT_FOUND")
-    old.details.add().Pack(ErrorInfo(reason="BOOK_NOT_FOUND", domain="rangkiang", metadata={"book": "{x}"}))
-    old.details.add().Pack(LocalizedMessage(locale="id", message="Tidak ada {x}."))
-    old.details.add().Pack(LocalizedMessage(locale="en", message="There is no {x}."))
-    error = from_status(old, "NOT_FOUND")
-    assert isinstance(error, NotFound)
-    assert (error.reason, error.facts, error.sentence.en) == ("BOOK_NOT_FOUND", {"book": "{x}"}, "There is no {x}.")
 
 
 class TestAddress:
