@@ -236,8 +236,8 @@ def drive(
             while time.monotonic() < stop:
                 number = next(numbers)
                 item, member = barcodes[number % len(barcodes)], f"M{number * 13 % members:07}"
-                lent = desk.post("check-outs", {"member": member, "item": item, "branch": BRANCH}, 201)
-                pairs.append((lent, desk.post("check-ins", {"item": item, "branch": BRANCH}, 200)))
+                lent = desk.post("check-outs", {"member": member, "item": item, "branch": f"{CODE}/{BRANCH}"}, 201)
+                pairs.append((lent, desk.post("check-ins", {"item": item, "branch": f"{CODE}/{BRANCH}"}, 200)))
         return pairs
 
     cpu = time.process_time()

@@ -316,7 +316,7 @@ def lend(
                 if number >= len(barcodes):
                     raise SystemExit("no item is left: --records, or fewer --seconds")
                 member = first + number
-                body = {"member": f"M{member:06}", "item": barcodes[number], "branch": BRANCH}
+                body = {"member": f"M{member:06}", "item": barcodes[number], "branch": f"{CODE}/{BRANCH}"}
                 taken = desk.post("check-outs", body, 201)
                 acts.append((f"m{member:06}@example.org", taken, time.time()))
                 time.sleep(max(0.0, pause - taken))

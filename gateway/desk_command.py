@@ -30,7 +30,7 @@ class Mode(StrEnum):
 @app.command("desk")
 def desk(
     url: Annotated[str, typer.Option(help="URL of the library, such as https://192.168.1.10:8443.")],
-    branch: Annotated[str, typer.Option(help="Code of the branch of this desk.")],
+    branch: Annotated[str, typer.Option(help="The branch of this desk, such as PKS/PST.")],
     mode: Annotated[Mode, typer.Option(help="The act for the first scans: lend, return or read-here.")] = Mode.lend,
     authority: Annotated[
         Path | None, typer.Option(help="Certificate of the library's own authority; DATA/tls/authority.crt by default.")

@@ -217,7 +217,7 @@ class Libraries:
         for _ in range(_MOST_PAGES):
             message = rules_pb2.ListOpeningHoursRequest(institution=institution, days=DAYS, cursor=cursor)
             reply = await _call(method, message)
-            hours |= {branch.branch: read_hours(branch) for branch in reply.branches}
+            hours |= {branch.branch.partition("/")[2]: read_hours(branch) for branch in reply.branches}
             cursor = reply.cursor
             if not cursor:
                 break

@@ -23,7 +23,7 @@ from gateway.api.institution_models import (
     branch_of,
     institution_of,
 )
-from gateway.api.institutions import BranchCode, InstitutionCode, public
+from gateway.api.institutions import CodeInInstitution, InstitutionCode, public
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.writes import Version
 from gateway.clients import Catalog, call
@@ -85,7 +85,7 @@ async def edit_branch(
     request: Request,
     response: Response,
     institution: InstitutionCode,
-    code: BranchCode,
+    code: CodeInInstitution,
     body: BranchBody,
     catalog: Catalog,
     version: Version,
@@ -135,7 +135,7 @@ async def put_branch_photo(
     request: Request,
     response: Response,
     institution: InstitutionCode,
-    code: BranchCode,
+    code: CodeInInstitution,
     catalog: Catalog,
     version: Version,
 ) -> StoredPicture:
@@ -167,7 +167,7 @@ async def remove_branch_picture(
     request: Request,
     response: Response,
     institution: InstitutionCode,
-    code: BranchCode,
+    code: CodeInInstitution,
     file_id: FileId,
     catalog: Catalog,
     version: Version,

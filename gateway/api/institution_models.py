@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from chassis.branches import BranchCode, full_code
 from chassis.models import ResponseModel, example_of, to_model
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import models
@@ -41,6 +42,7 @@ class Institutions(ResponseModel):
 class Branch(models.Branch):
     """A place of an institution that has items."""
 
+    branch: BranchCode = Field(description="The branch, as other requests and responses name it.")
     photo: Picture | None = Field(default=None, description="Photo; absent when there is none.", examples=[None])
 
 
@@ -79,7 +81,8 @@ def institution_of(message: wire.Institution) -> Institution:
 
 
 def branch_of(message: wire.Branch) -> Branch:
-    return to_model(Branch, message, photo=picture(message.photo))
+    branch = full_code(message.institution, message.code)
+    return to_model(Branch, message, branch=branch, photo=picture(message.photo))
 
 
 def picture(file_id: str) -> Picture | None:

@@ -33,7 +33,7 @@ CACHE_CONTROL = "public, max-age=60"
 InstitutionCode = Annotated[
     str, Path(description="Code of an institution.", min_length=1, max_length=32, examples=["PKS"])
 ]
-BranchCode = Annotated[
+CodeInInstitution = Annotated[
     str, Path(description="Code of a branch of that institution.", min_length=1, max_length=64, examples=["PST"])
 ]
 
@@ -97,7 +97,7 @@ async def get_branch(
     request: Request,
     response: Response,
     institution: InstitutionCode,
-    code: BranchCode,
+    code: CodeInInstitution,
     query: NoParameters,
     catalog: Catalog,
 ) -> Branch:

@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.branches import BranchCode
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.loan_csv import CSV, loans_as_csv
 from gateway.api.openapi import ApiRoute, documented
@@ -40,8 +41,8 @@ class LoanPolicyRow(ResponseModel):
     """Code of a category of members."""
     collection: str
     """Code of a collection."""
-    branch: str
-    """Code of the lending branch."""
+    branch: BranchCode
+    """The lending branch."""
     unit: str
     """Unit of `period`: day or hour."""
     period: int

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_model
 from chassis.queries import QueryModel, WholeNumber, number, text
-from gateway.api.institutions import BranchCode, InstitutionCode
+from gateway.api.institutions import CodeInInstitution, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
 from gateway.clients import Circulation, call
 from rangkiang.circulation.v1 import models
@@ -67,7 +67,7 @@ async def list_opening_hours(
     request: Request,
     response: Response,
     institution: InstitutionCode,
-    code: BranchCode,
+    code: CodeInInstitution,
     query: Annotated[HoursQuery, Query()],
     circulation: Circulation,
 ) -> OpeningHours:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from starlette.requests import Request
 
+from chassis.branches import BranchCode
 from chassis.models import choices
 from chassis.queries import TEXT_PATTERN, Flag, OneOf, QueryModel, WholeNumber, number, text
 from gateway.api.validation import invalid_request
@@ -34,7 +35,7 @@ NoParameters = Annotated[QueryModel, Query()]
 
 
 class NearQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example="PKS/PST")
+    near: BranchCode = Field("", description="The reader's branch; listed first.")
 
 
 Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
@@ -52,7 +53,7 @@ class Filters(QueryModel):
     )
     availability: Values = _filter("availabilities", "can_be_borrowed")
     institution: Values = _filter("institutions", "PKS")
-    branch: Values = _filter("branches, INSTITUTION/BRANCH", "PKS/PST")
+    branch: Values = _filter("branches", "PKS/PST")
     collection: Values = _filter("collections", "reference")
     material: Values = _filter("kinds of material", "book")
     audience: Values = _filter("audiences", "juvenile")

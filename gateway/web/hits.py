@@ -75,7 +75,7 @@ def _template_record(
 ) -> dict[str, Any]:
     brief = orjson.loads(stored)
     entries = [
-        {**entry, "is_own": place_of(entry) == nearness.reader_branch, "is_nearest": False}
+        {**entry, "is_own": entry["branch"] == nearness.reader_branch, "is_nearest": False}
         for entry in holdings(holdings_stored, lang)
     ]
     return {
@@ -105,7 +105,7 @@ def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[
     own_institution = nearness.main_branch.partition("/")[0]
 
     def order(entry: dict[str, Any]) -> tuple[float, ...]:
-        place, answer = place_of(entry), ANSWERS.index(entry["answer"])
+        place, answer = entry["branch"], ANSWERS.index(entry["answer"])
         if nearness.reader_branch:  # the catalogue has sorted holdings by this branch and its institution
             return answer, place != nearness.reader_branch, nearness.kilometres.get(place, inf)
         return answer, place != nearness.main_branch, entry["institution"] != own_institution
@@ -115,13 +115,8 @@ def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[
     return {
         **lead,
         "branches": sum(entry["answer"] == lead["answer"] for entry in entries),
-        "is_nearest": is_chosen and place_of(lead) in nearness.kilometres,
+        "is_nearest": is_chosen and lead["branch"] in nearness.kilometres,
     }
-
-
-def place_of(entry: Mapping[str, Any]) -> str:
-    """Return the branch of a holding, "INSTITUTION/BRANCH"."""
-    return f"{entry['institution']}/{entry['branch']}"
 
 
 def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:

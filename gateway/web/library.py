@@ -196,7 +196,7 @@ async def with_pages(request: Request, branch_holdings: list[dict[str, Any]], la
     hours = dict(zip(codes, await asyncio.gather(*(held.hours(code) for code in codes)), strict=True))
     shown = []
     for holding in branch_holdings:
-        institution, code = holding["institution"], holding["branch"]
+        institution, _, code = holding["branch"].partition("/")
         branch = directory.branches.get((institution, code))
         now = None
         if branch is not None and institution in hours:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
+from chassis.branches import full_code
 from chassis.database.db import Database
 from chassis.errors import Gone, NotFound
 from chassis.ids import parse_or_nil
@@ -183,7 +184,7 @@ def branches(session: Session, *, institution: str = "", code: str = "") -> Sequ
         statement = statement.where(Branch.code == code)
     rows = [(row[0], row[1]) for row in session.execute(statement.order_by(Institution.code, Branch.code))]
     if code and not rows:
-        raise NotFound("BRANCH_UNKNOWN", given=code)
+        raise NotFound("BRANCH_UNKNOWN", given=full_code(institution, code))
     return rows
 
 

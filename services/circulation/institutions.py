@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from chassis.branches import full_code, split_branch
 from chassis.errors import NotFound
 from chassis.institutions import InstitutionCopies
 from chassis.sentences import LocalText
@@ -21,55 +22,67 @@ is_empty, copy_institutions = _copies.is_empty, _copies.copy
 
 
 def branch_of(session: Session, institution_id: UUID, code: str) -> Branch:
-    """Return a branch of an institution by its code.
+    """Return a branch of an institution by its full code.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    query = select(Branch).where(Branch.institution_id == institution_id, Branch.code == code)
-    branch = session.scalars(query).first()
-    if branch is None:
-        raise NotFound("BRANCH_UNKNOWN", given=code[:64])
-    return branch
+    return session.get_one(Branch, branches_of(session, institution_id).by_full_code(code).id)
 
 
 @dataclass(frozen=True, slots=True)
 class BranchFacts:
-    """A branch of an institution."""
+    """A branch of an institution. institution: its code."""
 
     id: UUID
+    institution: str
     code: str
     name: LocalText
     zone: str
 
+    @property
+    def full_code(self) -> str:
+        return full_code(self.institution, self.code)
+
 
 class Branches:
-    """The branches of an institution, by code and by id."""
+    """The branches of an institution, by full code and by id. institution: its code."""
 
-    def __init__(self, branches: Iterable[BranchFacts]) -> None:
+    def __init__(self, institution: str, branches: Iterable[BranchFacts]) -> None:
+        self.institution = institution
         self.all = sorted(branches, key=lambda branch: branch.code)
         self._by_id = {branch.id: branch for branch in self.all}
-        self._by_code = {branch.code: branch for branch in self.all}
+        self._by_full_code = {branch.full_code: branch for branch in self.all}
 
-    def by_code(self, code: str) -> BranchFacts:
-        """Return the branch with this code.
+    def by_full_code(self, code: str) -> BranchFacts:
+        """Return the branch with this full code.
 
         raises  NotFound  BRANCH_UNKNOWN
         """
         try:
-            return self._by_code[code]
+            return self._by_full_code[code]
         except KeyError:
-            raise NotFound("BRANCH_UNKNOWN", given=code[:64]) from None
+            raise NotFound("BRANCH_UNKNOWN", given=code[:100]) from None
 
     def by_id(self, branch_id: UUID | None) -> BranchFacts | None:
         return self._by_id.get(branch_id) if branch_id is not None else None
 
-    def code_of(self, branch_id: UUID | None) -> str:
-        """Return the code of a branch; "" without one."""
+    def full_code_of(self, branch_id: UUID | None) -> str:
+        """Return the full code of a branch; "" without one."""
         branch = self.by_id(branch_id)
-        return branch.code if branch is not None else ""
+        return branch.full_code if branch is not None else ""
+
+    def own_code(self, code: str) -> str:
+        """Return the code in this institution of a full code; "" for "", and any other text unchanged."""
+        codes = split_branch(code)
+        return codes[1] if codes is not None and codes[0] == self.institution else code
 
 
 _VERSION = select(Institution.version).where(Institution.id == bindparam("institution_id"))
+_BRANCHES = (
+    select(Institution.code.label("institution"), Branch.id, Branch.code, Branch.name_id, Branch.name_en, Branch.zone)
+    .outerjoin(Branch, Branch.institution_id == Institution.id)
+    .where(Institution.id == bindparam("institution_id"))
+)
 # For each engine: institution -> (version, branches), as read last.
 _cached_branches: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
 
@@ -84,7 +97,14 @@ def branches_at(session: Session, institution_id: UUID, version: int) -> Branche
     cached = _cached_branches.setdefault(session.get_bind(), {})
     if institution_id in cached and cached[institution_id][0] == version:
         return cached[institution_id][1]
-    rows = session.scalars(select(Branch).where(Branch.institution_id == institution_id))
-    branches = Branches(BranchFacts(row.id, row.code, LocalText(row.name_id, row.name_en), row.zone) for row in rows)
+    rows = session.execute(_BRANCHES, {"institution_id": institution_id}).all()
+    branches = Branches(
+        rows[0].institution if rows else "",
+        (
+            BranchFacts(row.id, row.institution, row.code, LocalText(row.name_id, row.name_en), row.zone)
+            for row in rows
+            if row.id is not None
+        ),
+    )
     cached[institution_id] = (version, branches)
     return branches

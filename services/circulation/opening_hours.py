@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.errors import Invalid, NotFound
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from services.circulation.calendars import Calendar, closing_of, has_hours, hours_of, local_date, season_of
@@ -32,7 +33,7 @@ def list_opening_hours(
 ) -> tuple[list[wire.OpeningHours], str]:
     """Return the opening hours of at most MOST_BRANCHES branches in order of code, and the cursor of the next page.
 
-    branches  codes; empty for all branches of the institution
+    branches  codes in the institution; empty for all branches of the institution
     first     first day, ISO 8601; "" for today in the zone of each branch
     days      number of days; 0 for A_WEEK
     cursor    cursor of the previous page; "" for the first page
@@ -57,7 +58,7 @@ def list_opening_hours(
     rows = session.execute(query.where(Branch.code.in_(branches)) if branches else query).all()
     missing = set(branches) - {row.Branch.code for row in rows}
     if missing and not cursor:
-        raise NotFound("BRANCH_UNKNOWN", given=min(missing)[:64])
+        raise NotFound("BRANCH_UNKNOWN", given=full_code(institution, min(missing))[:100])
     page = rows[:MOST_BRANCHES]
     hours = [
         _hours(institution, row.Branch, calendar_from_row(row, row.Branch.zone), begins_on, days or A_WEEK)
@@ -84,7 +85,7 @@ def _hours(
     dates = [first + timedelta(days=number) for number in range(count)]
     return wire.OpeningHours(
         institution=institution,
-        branch=branch.code,
+        branch=full_code(institution, branch.code),
         branch_id=str(branch.id),
         zone=branch.zone,
         has_hours=any(has_hours(calendar, day) for day in dates),

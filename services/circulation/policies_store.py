@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
@@ -11,11 +12,13 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
+from chassis.branches import full_code
 from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.database.sql import insert_for
 from chassis.errors import Outdated
 from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
+from services.circulation.institutions import branches_of
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
 
@@ -45,6 +48,7 @@ def check_policies(
     """Check new rules and save nothing. Returns the rules in force.
 
     version           version of the rules that the caller has read
+    rows              with full codes of branches; stored rows have the codes in the institution
     default_category  category of readers who are not signed in
     raises  Outdated  VERSION_OUTDATED  another change was first
             Invalid   with every fault, see `policies.judge`
@@ -56,14 +60,19 @@ def check_policies(
     categories = set(
         session.scalars(select(Borrower.category).where(Borrower.institution_id == institution_id).distinct())
     )
-    branches = set(session.scalars(select(Branch.code).where(Branch.institution_id == institution_id)))
     judge(
         rows,
         categories=(categories | set(seed_of(kind).categories)) - {""},
-        branches=branches,
+        branches=[branch.full_code for branch in branches_of(session, institution_id).all],
         default_category=default_category,
     )
     return current
+
+
+def own_rows(session: Session, institution_id: UUID, rows: Sequence[PolicyRow]) -> tuple[PolicyRow, ...]:
+    """Return rows with the codes of branches in the institution in place of full codes."""
+    branches = branches_of(session, institution_id)
+    return tuple(replace(row, branch=branches.own_code(row.branch)) for row in rows)
 
 
 def save_policies(
@@ -81,9 +90,10 @@ def save_policies(
     emits   PoliciesChanged
     """
     current = check_policies(session, institution_id, version=version, rows=rows, default_category=default_category)
-    if (tuple(rows), default_category) == (current.rows, current.default_category):
+    rows = own_rows(session, institution_id, rows)
+    if (rows, default_category) == (current.rows, current.default_category):
         return current
-    saved = PolicySet(version=current.version + 1, rows=tuple(rows), default_category=default_category)
+    saved = PolicySet(version=current.version + 1, rows=rows, default_category=default_category)
     values = {
         "institution_id": institution_id,
         "version": saved.version,
@@ -117,11 +127,18 @@ def policies_event(session: Session, institution_id: UUID, policies: PolicySet) 
     )
 
 
-def _changed(before: PolicySet, after: PolicySet) -> list[str]:
-    """Return "category/collection/branch" of the rows that differ between two sets."""
+def _changed(before: PolicySet, after: PolicySet, *, institution: str = "") -> list[str]:
+    """Return "category/collection/branch" of the rows that differ between two sets.
+
+    institution  its code, for full codes of branches; "" for the codes in the institution
+    """
     old = {row.place: row for row in before.rows}
     new = {row.place: row for row in after.rows}
-    return sorted("/".join(place) for place in old.keys() | new.keys() if old.get(place) != new.get(place))
+    changed = [place for place in old.keys() | new.keys() if old.get(place) != new.get(place)]
+    return sorted(
+        f"{category}/{collection}/{full_code(institution, branch) if institution else branch}"
+        for category, collection, branch in changed
+    )
 
 
 def _outdated(session: Session, institution_id: UUID, current: PolicySet, *, given: int) -> Outdated:
@@ -132,9 +149,13 @@ def _outdated(session: Session, institution_id: UUID, current: PolicySet, *, giv
             PolicyVersion.institution_id == institution_id, PolicyVersion.version == current.version
         )
     )
+    institution = branches_of(session, institution_id).institution
     before = PolicySet(given, _rows_of(read.rows), read.default_category) if read else PolicySet(given, (), "")
     return Outdated.at_version(
-        current.version, given=given, changed=_changed(before, current)[:20], changed_at=saved_at or clock.now()
+        current.version,
+        given=given,
+        changed=_changed(before, current, institution=institution)[:20],
+        changed_at=saved_at or clock.now(),
     )
 
 

@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.errors import Invalid
+from services.circulation.institutions import branches_of
 from services.circulation.policies import PolicyRow, row_for
 from services.circulation.tables import DailyCount, RefusalCount
 
@@ -63,6 +66,7 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
     """Sum the acts of a period by a column, in order of its values.
 
     A class is counted under its main class, such as 813 under 800; a library's own class, such as 2X4.1, under itself.
+    The value of a branch is its full code.
 
     first, last  ISO 8601, both included
     raises  Invalid  REPORT_COLUMN_UNKNOWN, REPORT_DAYS_INVALID
@@ -73,6 +77,8 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
     days = _span(first, last)
     counts: dict[str, LendingCount] = defaultdict(lambda: LendingCount(""))
     value_of = _VALUES.get(by, str)
+    if by == "branch":
+        value_of = partial(full_code, branches_of(session, institution_id).institution)
     counted = (
         select(column, DailyCount.kind, func.count())
         .where(DailyCount.institution_id == institution_id, DailyCount.date.between(*days))

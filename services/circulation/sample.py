@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.context import system
 from chassis.errors import NotFound, Refused
 from chassis.operations import resync
@@ -88,7 +89,7 @@ def _turns(members: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
-    """Return (id, code of the branch) of items for loan, in order of barcode; an item may come before its branch."""
+    """Return (id, full code of the branch) of items for loan, in order of barcode."""
     query = (
         select(Copy.id, Branch.code)
         .join(Branch, Branch.id == Copy.branch_id)
@@ -97,7 +98,7 @@ def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
         .order_by(Copy.barcode)
         .limit(LOANS * A_MEMBER)
     )
-    return [(str(row.id), row.code) for row in session.execute(query)]
+    return [(str(row.id), full_code(institution.code, row.code)) for row in session.execute(query)]
 
 
 def _members(session: Session, institution: Institution) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.context import Context
 from chassis.errors import Invalid, Outdated
 from chassis.institutions import InstitutionCopies
@@ -71,6 +72,12 @@ class BranchDirectory:
 
     def window_of(self, institution_id: UUID) -> Window:
         return self._windows.get(institution_id, USUAL)
+
+
+def full_codes(session: Session) -> dict[str, str]:
+    """Return id -> full code of all branches."""
+    query = select(Branch.id, Institution.code, Branch.code).join(Institution, Institution.id == Branch.institution_id)
+    return {str(branch_id): full_code(institution, code) for branch_id, institution, code in session.execute(query)}
 
 
 def own_zone(session: Session, institution_id: UUID) -> str:

@@ -128,7 +128,9 @@ def administrator(address: str, institution: UUID) -> Person:
     account = add_staff(new_user("a"), "administrator", institution=institution)
     admin = person(address, account.id, institution, scopes_of(["administrator"]))
     admin.rows = {
-        "item": admin.post("fast-adds", {"barcode": new_user("N"), "branch": "PST", "title": "Kemarau"})["id"],
+        "item": admin.post(
+            "fast-adds", {"barcode": new_user("N"), "branch": f"{INSTITUTIONS[institution]}/PST", "title": "Kemarau"}
+        )["id"],
         "staff": admin.post("staff", {"user": new_user("s"), "name": "Budi", "roles": ["desk"]})["id"],
         "client": admin.post("clients", {"name": new_user("c"), "role": "desk"})["id"],
         **add_conversation_and_webhook(institution),
@@ -147,7 +149,7 @@ def member(address: str, admin: Person, institution: UUID, name: str, item: int)
         "device": add_device(UUID(new["id"]), institution),
     }
     if institution == PKS:
-        loan = {"member": new["number"], "item": barcode(item), "branch": "PST"}
+        loan = {"member": new["number"], "item": barcode(item), "branch": "PKS/PST"}
         reader.rows["loan"] = admin.post("check-outs", loan)["loan"]["id"]
     if name != "Buya Hamka":
         suspend(UUID(new["id"]), institution)

@@ -62,7 +62,6 @@ SAMPLE = {
     "code": "PUSAT",
     "file_id": FILE_ID,
     "link": "nope",
-    "branch": "nowhere",
     "icon": "192",
     **dict.fromkeys(
         (

@@ -79,7 +79,7 @@ class Book:
         return [
             {
                 "institution": institution,
-                "branch": branch,
+                "branch": f"{institution}/{branch}",
                 "branch_name": dict(zip(("id", "en"), BRANCHES[institution, branch], strict=True)),
                 "call_number": f"{self.ddc} {self.author[:3].upper()} {self.title[0].lower()}",
                 "items": 2,

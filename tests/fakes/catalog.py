@@ -106,7 +106,7 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
                     barcode=f"KS{book.number:06}{position}",
                     call_number=book.holdings()[position]["call_number"],
                     institution=institution,
-                    branch=branch,
+                    branch=f"{institution}/{branch}",
                     branch_name=_text(BRANCHES[institution, branch]),
                     collection=collection,
                     material="book",

@@ -67,5 +67,5 @@ def _item(item_id: str, context: Any) -> items_pb2.ItemForEdit:
     if (item_id, rpc.context(context).institution) != (ITEM_ID, INSTITUTION_ID):
         raise NotFound("ITEM_NOT_FOUND", item=item_id)
     return items_pb2.ItemForEdit(
-        id=ITEM_ID, version=2, barcode="KS0000987", status="in_service", title="Negeri 5 Menara", branch="PST"
+        id=ITEM_ID, version=2, barcode="KS0000987", status="in_service", title="Negeri 5 Menara", branch="PKS/PST"
     )

@@ -78,7 +78,7 @@ class FakeShelves:
                 for book in shelf[max(0, at - side) : at + side + 1]
             ],
             institution="KOTASOLOK",
-            branch="PUSAT",
+            branch="KOTASOLOK/PUSAT",
             branch_name=WireText(id="Perpustakaan Pusat", en="Central Library"),
         )
 
@@ -87,7 +87,7 @@ class FakeShelves:
         here = [
             book
             for book in reversed(self.books)
-            if any(f"{entry['institution']}/{entry['branch']}" == request.branch for entry in book.holdings())
+            if any(entry["branch"] == request.branch for entry in book.holdings())
         ]
         return wire.ListArrivalsReply(records=[_record(book) for book in here[: request.limit or 6]])
 

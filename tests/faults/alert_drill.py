@@ -114,7 +114,7 @@ class Drill:
         """Make an item and a member who may lend it."""
         self.library.put([book("1", "Sirine di Sawahlunto", items=[("PST", ITEM)])], source="SIRINE")
         self.member = self.register()
-        body = {"member": self.member, "item": ITEM, "branch": "PST", "dry_run": True}
+        body = {"member": self.member, "item": ITEM, "branch": "PKS/PST", "dry_run": True}
         eventually(lambda: send(self.office, "/check-outs", body).status_code == 200, seconds=180)
 
     def register(self) -> str:

@@ -66,7 +66,7 @@ class Lending:
     def lend(self) -> httpx.Response:
         """Lend the next item."""
         member = str(uuid.UUID(int=0xE000 + self.lent // LIMIT))
-        body = {"member": member, "item": barcode(self.lent + 1), "branch": "PST"}
+        body = {"member": member, "item": barcode(self.lent + 1), "branch": "PKS/PST"}
         response = self.http.post("/check-outs", json=body, headers={"Idempotency-Key": f"lend-{self.lent}"})
         self.lent += response.status_code == 201
         return response

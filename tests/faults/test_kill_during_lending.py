@@ -136,7 +136,7 @@ class Desk(threading.Thread):
         while time.monotonic() < end:
             time.sleep(PAUSE_SECONDS)
             try:
-                response = http.post(path, json={**body, "branch": "PST"} if body else None, headers=headers)
+                response = http.post(path, json={**body, "branch": "PKS/PST"} if body else None, headers=headers)
             except httpx.TransportError:
                 continue
             if response.status_code < 300:

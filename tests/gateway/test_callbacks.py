@@ -64,7 +64,7 @@ class Site:
             return str(register(session, new, context=context, master=self.keys.master).id)
 
     def lend(self, member: str, number: int) -> None:
-        body = {"member": member, "item": barcode(number), "branch": "PST"}
+        body = {"member": member, "item": barcode(number), "branch": "PKS/PST"}
         reply = self.http.post("/api/v1/check-outs", json=body, headers=self.headers("desk"))
         assert reply.status_code == 201, reply.text
 

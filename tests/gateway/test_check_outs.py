@@ -49,9 +49,9 @@ class Api:
         return self.http.post(path, json=body, headers={**self.headers, **keys})
 
     def lend(self, member: str, item: str, **more: Any) -> httpx.Response:
-        return self.post("/check-outs", {"member": member, "item": item, "branch": "PST", **more})
+        return self.post("/check-outs", {"member": member, "item": item, "branch": "PKS/PST", **more})
 
-    def take_back(self, item: str, branch: str = "PST") -> httpx.Response:
+    def take_back(self, item: str, branch: str = "PKS/PST") -> httpx.Response:
         return self.post("/check-ins", {"item": item, "branch": branch})
 
 
@@ -95,7 +95,7 @@ def member(manager: Api) -> Iterator[dict[str, Any]]:
 
 
 def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: dict[str, Any]) -> None:
-    body = {"member": member["number"], "item": barcode(1), "branch": "PST"}
+    body = {"member": member["number"], "item": barcode(1), "branch": "PKS/PST"}
     planned = manager.post("/check-outs", {**body, "dry_run": True}, key="")
     assert (planned.status_code, "id" in planned.json()["loan"]) == (200, False)
     assert manager.post("/check-outs", {**body, "dry_run": 1}, key="").status_code == 400
@@ -141,11 +141,11 @@ def test_a_refusal_has_every_reason_and_may_be_waived_by_those_who_may(
     on_loan = manager.lend(other, barcode(2), override=["ITEM_ON_LOAN"], reason="salah")
     assert (on_loan.status_code, on_loan.json()["reason"]) == (409, "ITEM_ON_LOAN")
     for body in ({"member": member["id"], "item": "NOPE0001"}, {"member": "NOPE0001", "item": barcode(9)}):
-        assert manager.post("/check-outs", {**body, "branch": "PST"}).status_code == 404
+        assert manager.post("/check-outs", {**body, "branch": "PKS/PST"}).status_code == 404
 
 
 def test_an_act_needs_a_key_and_happens_once_under_it(manager: Api, member: dict[str, Any]) -> None:
-    body = {"member": member["id"], "item": barcode(10), "branch": "PST"}
+    body = {"member": member["id"], "item": barcode(10), "branch": "PKS/PST"}
     without = manager.post("/check-outs", body, key="")
     assert (without.status_code, without.json()["reason"]) == (400, "IDEMPOTENCY_KEY_MISSING")
     first, second = (manager.post("/check-outs", body, key="once-0001") for _ in range(2))
@@ -156,13 +156,13 @@ def test_an_act_needs_a_key_and_happens_once_under_it(manager: Api, member: dict
 
 def test_a_return_elsewhere_is_in_transit_until_it_is_home(manager: Api, member: dict[str, Any]) -> None:
     manager.lend(member["id"], barcode(12))
-    away = manager.take_back(barcode(12), branch="TJH").json()
-    assert (away["next"], away["to"], away["loan"]["member"]) == ("transit", "PST", member["id"])
+    away = manager.take_back(barcode(12), branch="PKS/TJH").json()
+    assert (away["next"], away["to"], away["loan"]["member"]) == ("transit", "PKS/PST", member["id"])
     scanned = manager.post("/scans", {"code": barcode(12)}).json()
     assert (scanned["kind"], scanned["item"]["id"], scanned["item_state"]) == ("item", item_id(12), "transit")
     home = manager.take_back(barcode(12)).json()
     assert (home["next"], "loan" in home) == ("shelve", False)
-    assert {note["reason"] for note in manager.take_back(ELSEWHERE, branch="TJH").json()["notes"]}
+    assert {note["reason"] for note in manager.take_back(ELSEWHERE, branch="PKS/TJH").json()["notes"]}
 
 
 def test_a_scan_is_a_member_an_item_or_neither(library: Library, manager: Api, member: dict[str, Any]) -> None:
@@ -183,7 +183,7 @@ def test_a_scan_is_a_member_an_item_or_neither(library: Library, manager: Api, m
 
 
 def test_an_item_read_in_the_library_is_counted_once_a_scan(manager: Api) -> None:
-    uses = [manager.post("/in-library-uses", {"item": REFERENCE, "branch": "PST"}) for _ in range(2)]
+    uses = [manager.post("/in-library-uses", {"item": REFERENCE, "branch": "PKS/PST"}) for _ in range(2)]
     assert [(use.status_code, use.json()["repeated"]) for use in uses] == [(201, False), (200, True)]
     assert uses[0].json()["item"]["barcode"] == REFERENCE
 
@@ -194,7 +194,7 @@ def test_loans_are_listed_page_by_page_and_as_one_file_without_formulas(manager:
     page = manager.get("/loans", params={"group": "XI IPS 3", "limit": 2}).json()
     rest = manager.get("/loans", params={"group": "XI IPS 3", "limit": 2, "cursor": page["next"]}).json()
     assert (page["total"], len(page["hits"]), len(rest["hits"])) == (3, 2, 1)
-    assert manager.get("/loans", params={"overdue": "true", "branch": "PST"}).json() == {"total": 0, "hits": []}
+    assert manager.get("/loans", params={"overdue": "true", "branch": "PKS/PST"}).json() == {"total": 0, "hits": []}
     response = manager.get("/loans", params={"member": member["id"], "limit": 1}, headers={"Accept": "text/csv"})
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
@@ -255,8 +255,8 @@ def test_desks_that_wait_for_their_turn_to_write_hold_up_no_page(manager: Api, m
 def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) -> None:
     for payload in PAYLOADS:
         for path, body in (
-            ("/check-outs", {"member": payload, "item": barcode(19), "branch": "PST"}),
-            ("/check-outs", {"member": member["id"], "item": payload, "branch": "PST"}),
+            ("/check-outs", {"member": payload, "item": barcode(19), "branch": "PKS/PST"}),
+            ("/check-outs", {"member": member["id"], "item": payload, "branch": "PKS/PST"}),
             ("/check-outs", {"member": member["id"], "item": barcode(19), "branch": payload, "dry_run": True}),
             ("/check-ins", {"item": payload, "branch": payload}),
         ):
@@ -273,9 +273,9 @@ def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'{"item": "a", "member": "b", "branch": "PST", "at": "0001-01-01T00:00:00+14:00"}', "FIELD_INVALID"),
-        (b'{"item": "a", "member": "b", "branch": "PST", "at": "9999-12-31T23:59:59-14:00"}', "FIELD_INVALID"),
-        (b'{"item": "a", "member": "b", "branch": "PST", "override": ["\\ud800"]}', "BODY_NOT_JSON"),
+        (b'{"item": "a", "member": "b", "branch": "PKS/PST", "at": "0001-01-01T00:00:00+14:00"}', "FIELD_INVALID"),
+        (b'{"item": "a", "member": "b", "branch": "PKS/PST", "at": "9999-12-31T23:59:59-14:00"}', "FIELD_INVALID"),
+        (b'{"item": "a", "member": "b", "branch": "PKS/PST", "override": ["\\ud800"]}', "BODY_NOT_JSON"),
         (b'{"item": ' + b"[" * 20_000, "REQUEST_INVALID"),
     ],
 )

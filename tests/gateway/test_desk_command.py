@@ -57,7 +57,7 @@ def run(library: dict[str, str], *lines: str, language: str = "en_GB", **environ
     """Run the command with these lines. Returns its exit code and what it printed, line by line."""
     result = CliRunner().invoke(
         app,
-        ["--url", library["address"], "--branch", "PST", "--json"],
+        ["--url", library["address"], "--branch", "PKS/PST", "--json"],
         input="\n".join(lines),
         env={"LANG": language, "RANGKIANG_TOKEN": library["token"], **environment},
     )
@@ -96,7 +96,7 @@ def test_a_person_reads_what_happened_in_their_language(library: dict[str, str])
             CliRunner()
             .invoke(
                 app,
-                ["--url", library["address"], "--branch", "PST"],
+                ["--url", library["address"], "--branch", "PKS/PST"],
                 input="\n".join((barcode(4), library["card"], barcode(4), "/k", barcode(4), "nobody0", "/?")),
                 env={"LANG": language, "RANGKIANG_TOKEN": library["token"]},
             )

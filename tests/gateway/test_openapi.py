@@ -70,7 +70,7 @@ def sign(address: str) -> Callable[[str], tuple[str, dict[str, str]]]:
         new = NewMember({"name": "Buya Hamka", "category": "umum"})
         member_id = str(register(session, new, context=context, master=master).id)
     signed: dict[str, tuple[str, float]] = {}
-    ids = {"member_id": member_id, "member": member_id, "item_id": lending.item_id(1), "branch": "PST"}
+    ids = {"member_id": member_id, "member": member_id, "item_id": lending.item_id(1), "branch": "PKS/PST"}
 
     def sign(role: str) -> tuple[str, dict[str, str]]:
         token, signed_at = signed.get(role, ("", 0.0))

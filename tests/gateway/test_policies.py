@@ -101,7 +101,7 @@ def test_a_row_of_the_api_has_the_defaults_of_the_service():
 
 
 def test_a_calendar_is_read_changed_and_sent_back(api):
-    answer = api.get("/calendars/PST")
+    answer = api.get("/calendars/PKS/PST")
     assert answer.headers["ETag"] == '"0"'
     calendar = answer.json()
     assert (calendar["zone"], calendar["closed"]) == ("Asia/Jayapura", [])
@@ -112,17 +112,17 @@ def test_a_calendar_is_read_changed_and_sent_back(api):
         {"from": "2026-02-18", "to": "2026-03-17", "why": "Ramadan", "weekly": {"mon": [["08:00", "14:00"]]}}
     ]
     calendar["confirmed_years"] = [2026]
-    saved = put(api, "/calendars/PST", calendar, answer.headers["ETag"])
+    saved = put(api, "/calendars/PKS/PST", calendar, answer.headers["ETag"])
     assert (saved.status_code, saved.headers["ETag"]) == (200, '"1"')
-    assert {**api.get("/calendars/PST").json(), "moved": [], "moved_total": 0} == saved.json()
+    assert {**api.get("/calendars/PKS/PST").json(), "moved": [], "moved_total": 0} == saved.json()
     assert [day["from"][-2:] for day in saved.json()["closed"]] == ["18", "19", "20", "21", "22", "23", "24"]
     assert saved.json()["weekly"]["fri"] == [["08:00", "11:30"], ["13:30", "16:00"]]
-    late = put(api, "/calendars/PST", {"weekly": {}}, answer.headers["ETag"])
+    late = put(api, "/calendars/PKS/PST", {"weekly": {}}, answer.headers["ETag"])
     assert (late.status_code, late.json()["facts"]["version"]) == (412, 1)
-    wrong = put(api, "/calendars/PST", {"weekly": {"mon": [["16:00", "08:00"]]}, "closed": [{"from": "x"}]}, '"1"')
+    wrong = put(api, "/calendars/PKS/PST", {"weekly": {"mon": [["16:00", "08:00"]]}, "closed": [{"from": "x"}]}, '"1"')
     assert [refusal["facts"]["field"] for refusal in wrong.json()["refusals"]] == ["/weekly/mon/0", "/closed/0/from"]
-    assert put(api, "/calendars/PST", {"weekly": {"senin": []}}, '"1"').json()["reason"] == "FIELD_UNKNOWN"
-    assert api.get("/calendars/nowhere").json()["reason"] == "BRANCH_UNKNOWN"
+    assert put(api, "/calendars/PKS/PST", {"weekly": {"senin": []}}, '"1"').json()["reason"] == "FIELD_UNKNOWN"
+    assert api.get("/calendars/PKS/nowhere").json()["reason"] == "BRANCH_UNKNOWN"
 
 
 def test_the_report_is_json_or_csv(api):
@@ -134,12 +134,12 @@ def test_the_report_is_json_or_csv(api):
         )
     days = {"from": "2026-06-01", "to": "2026-06-30"}
     report = api.get("/reports/lending", params=days).json()
-    assert [(row["value"], row["loans"]) for row in report["hits"]] == [("=1+1", 1), ("PST", 1), ("＝2", 1)]
+    assert [(row["value"], row["loans"]) for row in report["hits"]] == [("PKS/=1+1", 1), ("PKS/PST", 1), ("PKS/＝2", 1)]
     rows = (
         "\ufeffbranch,loans,renewals,returns,in_library_uses,refusals",
-        "'=1+1,1,0,0,0,0",
-        "PST,1,0,0,0,0",
-        "'＝2,1,0,0,0,0",
+        "PKS/=1+1,1,0,0,0,0",
+        "PKS/PST,1,0,0,0,0",
+        "PKS/＝2,1,0,0,0,0",
     )
     lines = "".join(f"{row}\r\n" for row in rows)
     for request in (

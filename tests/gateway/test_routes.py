@@ -21,7 +21,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import running, served_catalog, served_gateway
 
 JSON = "application/json"
-ACT = b'{"item": "KS0015001", "branch": "PST"}'
+ACT = b'{"item": "KS0015001", "branch": "PKS/PST"}'
 # The content type, the body, the status and the reasons of the refusals. The service refuses a token without scopes.
 BODIES = (
     (JSON, ACT, 403, ["SCOPE_NEEDED"]),
@@ -35,15 +35,15 @@ BODIES = (
     (JSON, b"[]", 400, ["BODY_NOT_JSON"]),
     (JSON, b"null", 400, ["BODY_NOT_JSON"]),
     (JSON, b"{}", 400, ["FIELD_MISSING", "FIELD_MISSING"]),
-    (JSON, b'{"item": 1, "branch": "PST", "colour": "red"}', 400, ["FIELD_NOT_TEXT", "FIELD_UNKNOWN"]),
+    (JSON, b'{"item": 1, "branch": "PKS/PST", "colour": "red"}', 400, ["FIELD_NOT_TEXT", "FIELD_UNKNOWN"]),
     (
         JSON,
-        b'{"item": "' + b"9" * 201 + b'", "branch": "PST", "at": "2026-11-26T10:15:00"}',
+        b'{"item": "' + b"9" * 201 + b'", "branch": "PKS/PST", "at": "2026-11-26T10:15:00"}',
         400,
         ["FIELD_TOO_LONG", "FIELD_NOT_A_TIME"],
     ),
-    (JSON, b'{"item": "\\ud800", "branch": "PST"}', 400, ["FIELD_NOT_TEXT"]),
-    (JSON, b'{"item": "\xff", "branch": "PST"}', 400, ["REQUEST_INVALID"]),
+    (JSON, b'{"item": "\\ud800", "branch": "PKS/PST"}', 400, ["FIELD_NOT_TEXT"]),
+    (JSON, b'{"item": "\xff", "branch": "PKS/PST"}', 400, ["REQUEST_INVALID"]),
     (JSON, b"9" * 5_000, 400, ["REQUEST_INVALID"]),
     (JSON, b"[" * 60_000, 400, ["REQUEST_INVALID"]),
     (JSON, b" " * 65_537, 413, ["BODY_TOO_LARGE"]),

@@ -83,7 +83,7 @@ def pictured_library(folder: Path) -> Iterator[PicturedLibrary]:
             colleague = add_staff(user, role, name=name, institution=LIBRARY)
         desk.sign_in(admin)
         desk.open("/desk")
-        desk.send("/desk/branch", {"branch": BRANCH})
+        desk.send("/desk/branch", {"branch": f"{OWN}/{BRANCH}"})
         ids = {"colleague": colleague.id, **_add_members(desk), **_add_partners(desk)}
         _use_own_account(desk, reader, ids["member"])
         ids |= add_notices(LIBRARY, ids, branch=PST) | _make_links(ids)

@@ -38,7 +38,7 @@ def at_desk(address: str, staff: Staff) -> Iterator[Visitor]:
     with visitor(address) as desk:
         assert desk.sign_in(staff).status_code == 303
         desk.open("/desk")
-        assert desk.send("/desk/branch", {"branch": "PST"}).status_code == 200
+        assert desk.send("/desk/branch", {"branch": "PKS/PST"}).status_code == 200
         yield desk
 
 

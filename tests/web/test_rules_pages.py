@@ -38,7 +38,7 @@ from tests.web.visitors import Visitor, visitor
 
 # An institution of its own: other tests of pages lend, and have branches, at PKS.
 DINAS, PUSAT, MOBIL = UUID(int=0xA7), UUID(int=0xB7), UUID(int=0xB8)
-CALENDAR = "/desk/calendars/pusat"
+CALENDAR = "/desk/calendars/DINAS/pusat"
 MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS = (
     wire.Calendar.DESCRIPTOR.fields_by_name[name].GetOptions().Extensions[json].max_items
     for name in ("closed", "seasons", "confirmed_years")
@@ -334,7 +334,7 @@ def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manag
             assert desk.send(path.rpartition("?")[0] or path).status_code == 403
     with visitor(address) as reader:
         assert reader.http.get("/desk/policies").headers["Location"].startswith("/sign-in")
-        assert manager.open("/desk/calendars/nowhere") is not None
+        assert manager.open("/desk/calendars/DINAS/nowhere") is not None
         assert manager.response.status_code == 404
 
 

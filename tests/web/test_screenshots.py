@@ -27,6 +27,7 @@ from gateway.app import create_app
 from gateway.limits import Buckets
 from gateway.web.account import notice_links
 from tests.fakes.accounts import PASSWORD
+from tests.fakes.institutions import OWN
 from tests.fakes.lending import REFERENCE, barcode
 from tests.web.accessibility import wide_elements
 from tests.web.conftest import DESK, PHONE, Window, wait_for_filters
@@ -111,7 +112,7 @@ STAFF = {
     "policies": View("/desk/policies"),
     "policies-refused": View("/desk/policies", 400, "/desk/policies", {"rows[0].period": "tujuh"}),
     "calendars": View("/desk/calendars"),
-    "calendar": View(f"/desk/calendars/{BRANCH}"),
+    "calendar": View(f"/desk/calendars/{OWN}/{BRANCH}"),
     "libraries": View("/desk/libraries"),
     "library-institution": View("/desk/libraries/institution"),
     "library-branch": View(f"/desk/libraries/branches/{BRANCH}"),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.errors import Error, NotFound
 from chassis.models import choices
 from gateway.clients import call, circulation
@@ -71,14 +72,14 @@ async def list_branches(request: Request) -> Response:
     return page(request, "calendars.html", branches=[(branch, _name(request, branch)) for branch in reply.branches])
 
 
-@router.get("/desk/calendars/{branch}")
+@router.get("/desk/calendars/{institution}/{code}")
 async def show_calendar(request: Request) -> Response:
     calendar = await _calendar(request)
     note = "calendars.saved" if request.query_params.get("saved") else ""
     return await _page(request, signed_in_form(request, _values(calendar)), calendar, calendar.weeks, note=note)
 
 
-@router.post("/desk/calendars/{branch}")
+@router.post("/desk/calendars/{institution}/{code}")
 @accept_bodies(_BODY_BYTES)
 async def save_calendar(request: Request) -> Response:
     """Save the calendar. The button of the holidays also adds the ticked holidays and confirms their year."""
@@ -108,7 +109,7 @@ async def save_calendar(request: Request) -> Response:
 
 
 async def _calendar(request: Request) -> wire.Calendar:
-    message = wire.GetCalendarRequest(branch=request.path_params["branch"])
+    message = wire.GetCalendarRequest(branch=_branch(request))
     return (await call(request, circulation(request).GetCalendar, message)).calendar
 
 
@@ -212,7 +213,7 @@ def _read(request: Request, fields: Fields, weeks: Sequence[wire.DatedWeek]) -> 
     errors: dict[str, str] = {}
     wrong = wording(language(request)).say("calendars.hours_wrong")
     calendar = wire.Calendar(
-        branch=request.path_params["branch"],
+        branch=_branch(request),
         version=fields.version(),
         weekly=_read_week(fields, "weekly", errors, wrong),
         weekly_from=fields.text("weekly_from"),
@@ -280,6 +281,11 @@ def _read_closing(value: str) -> wire.Closing | None:
 def _place(field: object) -> str:
     """Return the form field of a value that a refusal names: weekly.mon for weekly.mon[0]."""
     return re.sub(r"(\.[a-z]{3})\[[0-9]+\]$", r"\1", str(field))
+
+
+def _branch(request: Request) -> str:
+    """Return the full code of the branch in the path."""
+    return full_code(request.path_params["institution"], request.path_params["code"])
 
 
 def _name(request: Request, branch: wire.Branch) -> str:

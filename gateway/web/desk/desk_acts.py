@@ -68,8 +68,8 @@ class Desk:
     """One request of a desk.
 
     institution  code of the institution
-    branch       code of the desk's branch
-    branches     names of all branches, by code
+    branch       full code of the desk's branch
+    branches     names of all branches, by full code
     member       id of the current borrower; "" between borrowers
     is_without_members  True when members was not available, or the caller may not use it
     """

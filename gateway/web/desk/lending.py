@@ -86,7 +86,7 @@ async def people_of(request: Request, ids: Iterable[str]) -> dict[str, people_pb
 
 
 async def branches(request: Request) -> list[tuple[str, str]]:
-    """Return (code, name) of the branches of the institution."""
+    """Return (full code, name) of the branches of the institution."""
     reply = await call(request, circulation(request).ListBranches, rules_pb2.ListBranchesRequest())
     lang = language(request)
     return [

@@ -73,7 +73,7 @@ def _message(request: Request) -> wire.ListLoansRequest:
     params = request.query_params
     return wire.ListLoansRequest(
         is_overdue=True,
-        branch=params.get("branch", "")[:64],
+        branch=params.get("branch", "")[:100],
         group=params.get("group", "")[:200],
         limit=LOANS_ON_A_PAGE,
     )

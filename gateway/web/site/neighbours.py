@@ -36,6 +36,6 @@ async def shelf(request: Request) -> Response:
         "shelf.html",
         id=record_id,
         place=local_text(reply.branch_name, lang) or reply.branch,
-        branch=f"{reply.institution}/{reply.branch}",
+        branch=reply.branch,
         neighbours=neighbours,
     )

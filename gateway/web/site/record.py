@@ -196,9 +196,9 @@ def _on_a_spine(call_number: str) -> str:
 
 def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
     """Return each branch with its items, at most MOST_ITEMS in total."""
-    by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    by_branch: dict[str, list[dict[str, Any]]] = {}
     for item in reply.items[:MOST_ITEMS]:
-        by_branch.setdefault((item.institution, item.branch), []).append(
+        by_branch.setdefault(item.branch, []).append(
             {
                 "call_number": item.call_number,
                 "volume": ", ".join(value for value in (item.enumeration, item.chronology) if value),
@@ -211,7 +211,4 @@ def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsRepl
                 "barcode": item.barcode,
             }
         )
-    return [
-        {**holding, "pieces": by_branch.get((holding["institution"], holding["branch"]), [])}
-        for holding in branch_holdings
-    ]
+    return [{**holding, "pieces": by_branch.get(holding["branch"], [])} for holding in branch_holdings]

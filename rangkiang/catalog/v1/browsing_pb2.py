@@ -27,7 +27,7 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/catalog/v1/browsing.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/facets.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xa6\x05\n\x05Shown\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12\xca\x02\n\x05\x62rief\x18\x02 \x01(\x0c\x42\xba\x02\xea\xc7\x18\xb5\x02\n\x06record\x12\x8d\x02{\"title\": \"Robohnya Surau Kami\", \"responsibility\": \"A.A. Navis\", \"authors\": [\"Navis, A.A.\"], \"publisher\": \"Gramedia Pustaka Utama\", \"place\": \"Jakarta\", \"year\": 1986, \"language\": \"ind\", \"material\": \"book\", \"isbn\": \"9789794030462\", \"ddc\": \"899.221\", \"institution\": \"PKS\"}\xba\x01\x1arangkiang.catalog.v1.Brief\x12\x85\x02\n\x08holdings\x18\x03 \x01(\x0c\x42\xf2\x01\xea\xc7\x18\xed\x01\x12\xc8\x01[{\"institution\": \"PKS\", \"branch\": \"PST\", \"branch_name\": {\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}, \"call_number\": \"899.221 NAV r\", \"items\": 3, \"available\": 2, \"answer\": \"can_be_borrowed\"}]\xba\x01\x1crangkiang.catalog.v1.Holding\xc8\x01\x01:\x10\xca\xc1\x18\x0cListedRecord\"\x8d\x01\n\x11\x43ountFacetRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\r\n\x05\x66\x61\x63\x65t\x18\x03 \x01(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\"\x90\x01\n\x0f\x43ountFacetReply\x12<\n\x06values\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValueB\n\xea\xc7\x18\x06\n\x04hits\x12\x14\n\x04more\x18\x02 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x18\n\x05total\x18\x03 \x01(\x04\x42\t\xea\xc7\x18\x05\x12\x03\x32\x34\x30:\x0f\xca\xc1\x18\x0b\x46\x61\x63\x65tValues\"A\n\x12ListClassesRequest\x12\x19\n\x06parent\x18\x01 \x01(\tB\t\xea\xc7\x18\x05\x12\x01\x38\x18\x14:\x10\xea\xc1\x18\x0c\x43lassesQuery\"\xc0\x02\n\x10ListClassesReply\x12\x38\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.ClassB\n\xea\xc7\x18\x06\n\x04hits\x12\xaa\x01\n\x04path\x18\x02 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.ClassB\x7f\xea\xc7\x18{\x12y[{\"value\": \"8\", \"notation\": \"800\", \"caption\": {\"id\": \"Kesusastraan\", \"en\": \"Literature\"}, \"count\": 180, \"divided\": true}]\x12\x18\n\x07without\x18\x03 \x01(\x04\x42\x07\xea\xc7\x18\x03\x12\x01\x33:+\xca\xc1\x18\x07\x43lasses\xda\xc1\x18\x1cNumber of classes in `hits`.\"\xc3\x02\n\x05\x43lass\x12\x17\n\x05value\x18\x01 \x01(\tB\x08\xea\xc7\x18\x04\x12\x02\x38\x39\x12\x1b\n\x08notation\x18\x02 \x01(\tB\t\xea\xc7\x18\x05\x12\x03\x38\x39\x30\x12~\n\x07\x63\x61ption\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBM\xea\xc7\x18I\x12\x44{\"id\": \"Sastra bahasa lain\", \"en\": \"Literatures of other languages\"}\x80\x01\x01\x12\x18\n\x05\x63ount\x18\x04 \x01(\x04\x42\t\xea\xc7\x18\x05\x12\x03\x31\x32\x30\x12\x1b\n\x07\x64ivided\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12<\n\x05under\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01:\x0f\xca\xc1\x18\x0b\x43lassOfTree\"\x8a\x01\n\x15ListNeighboursRequest\x12\x19\n\trecord_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12%\n\x06\x62ranch\x18\x02 \x01(\tB\x15\xea\xc7\x18\x11\n\x04near\x12\x07PKS/PST\x18\x64\x12\x1a\n\x05limit\x18\x03 \x01(\rB\x0b\xea\xc7\x18\x07(\x01\x30\x14R\x01\x35:\x13\xea\xc1\x18\x0fNeighboursQuery\"\xb3\x02\n\x13ListNeighboursReply\x12?\n\nneighbours\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.NeighbourB\n\xea\xc7\x18\x06\n\x04hits\x12\x1e\n\x0binstitution\x18\x02 \x01(\tB\t\xea\xc7\x18\x05\x12\x03PKS\x12\x19\n\x06\x62ranch\x18\x03 \x01(\tB\t\xea\xc7\x18\x05\x12\x03PST\x12p\n\x0b\x62ranch_name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB;\xea\xc7\x18\x37\x12\x35{\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}:.\xca\xc1\x18\nNeighbours\xda\xc1\x18\x1cNumber of records in `hits`.\"\x93\x01\n\tNeighbour\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12(\n\x0b\x63\x61ll_number\x18\x02 \x01(\tB\x13\xea\xc7\x18\x0f\x12\r899.221 NAV r\x12\x18\n\x04here\x18\x03 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\r\xca\xc1\x18\tNeighbour\"4\n\x13ListArrivalsRequest\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"A\n\x11ListArrivalsReply\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\"]\n\x12ListSimilarRequest\x12\x19\n\trecord_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1a\n\x05limit\x18\x02 \x01(\rB\x0b\xea\xc7\x18\x07(\x01\x30\x14R\x01\x36:\x10\xea\xc1\x18\x0cSimilarQuery\"\x82\x01\n\x10ListSimilarReply\x12:\n\x07similar\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.SimilarB\n\xea\xc7\x18\x06\n\x04hits:2\xca\xc1\x18\x0eSimilarRecords\xda\xc1\x18\x1cNumber of records in `hits`.\"\xc1\x01\n\x07Similar\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12t\n\x06reason\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBD\xea\xc7\x18@\x12>{\"id\": \"Subjek yang sama: Surau\", \"en\": \"Same subject: Surau\"}:\x0b\xca\xc1\x18\x07Similar\"\xa4\x01\n\rBrowseRequest\x12\x14\n\x04kind\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x19\n\x04term\x18\x02 \x01(\tB\x0b\xea\xc7\x18\x07\x12\x05navis\x12\x1b\n\x06\x62\x65\x66ore\x18\x03 \x01(\rB\x0b\xea\xc7\x18\x07(\x00\x30\x32R\x01\x30\x12\x1b\n\x05\x61\x66ter\x18\x04 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x32R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x05 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x0f\xea\xc1\x18\x0b\x42rowseQuery\"\x82\x03\n\x0b\x42rowseReply\x12\x8b\x02\n\x08headings\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.HeadingB\xd9\x01\xea\xc7\x18\xd4\x01\n\x04hits\x12\xcb\x01[{\"text\": \"Navis, A.A.\", \"count\": 12, \"see\": [], \"see_also\": [], \"other_forms\": [\"Navis, Ali Akbar\"]}, {\"text\": \"Navis, Ali Akbar\", \"count\": 0, \"see\": [\"Navis, A.A.\"], \"see_also\": [], \"other_forms\": []}]\x12\x19\n\x08previous\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12-\n\x04next\x18\x03 \x01(\tB\x1f\xea\xc7\x18\x1b\x12\x16\x62mF2aXMsIGFsaSBha2Jhcg\x80\x01\x01\x12\r\n\x05place\x18\x04 \x01(\r:\x0c\xca\xc1\x18\x08Headings\"\x9d\x01\n\x07Heading\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03see\x18\x03 \x03(\t\x12\x10\n\x08see_also\x18\x04 \x03(\t\x12\x34\n\x06record\x18\x05 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x13\n\x0bother_forms\x18\x06 \x03(\t:\x0b\xca\xc1\x18\x07Heading\"\xd0\x01\n\x04Help\x12\x0e\n\x06\x66\x61iled\x18\x01 \x03(\t\x12\x32\n\x07without\x18\x02 \x03(\x0b\x32!.rangkiang.catalog.v1.Alternative\x12\x17\n\x0fwithout_filters\x18\x03 \x01(\x04\x12\x33\n\telsewhere\x18\x04 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12,\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class:\x08\xca\xc1\x18\x04Help\"<\n\x0b\x41lternative\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04:\x0f\xca\xc1\x18\x0b\x41lternativeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/catalog/v1/browsing.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/facets.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xaa\x05\n\x05Shown\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12\xca\x02\n\x05\x62rief\x18\x02 \x01(\x0c\x42\xba\x02\xea\xc7\x18\xb5\x02\n\x06record\x12\x8d\x02{\"title\": \"Robohnya Surau Kami\", \"responsibility\": \"A.A. Navis\", \"authors\": [\"Navis, A.A.\"], \"publisher\": \"Gramedia Pustaka Utama\", \"place\": \"Jakarta\", \"year\": 1986, \"language\": \"ind\", \"material\": \"book\", \"isbn\": \"9789794030462\", \"ddc\": \"899.221\", \"institution\": \"PKS\"}\xba\x01\x1arangkiang.catalog.v1.Brief\x12\x89\x02\n\x08holdings\x18\x03 \x01(\x0c\x42\xf6\x01\xea\xc7\x18\xf1\x01\x12\xcc\x01[{\"institution\": \"PKS\", \"branch\": \"PKS/PST\", \"branch_name\": {\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}, \"call_number\": \"899.221 NAV r\", \"items\": 3, \"available\": 2, \"answer\": \"can_be_borrowed\"}]\xba\x01\x1crangkiang.catalog.v1.Holding\xc8\x01\x01:\x10\xca\xc1\x18\x0cListedRecord\"\x8d\x01\n\x11\x43ountFacetRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\r\n\x05\x66\x61\x63\x65t\x18\x03 \x01(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\"\x90\x01\n\x0f\x43ountFacetReply\x12<\n\x06values\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValueB\n\xea\xc7\x18\x06\n\x04hits\x12\x14\n\x04more\x18\x02 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x18\n\x05total\x18\x03 \x01(\x04\x42\t\xea\xc7\x18\x05\x12\x03\x32\x34\x30:\x0f\xca\xc1\x18\x0b\x46\x61\x63\x65tValues\"A\n\x12ListClassesRequest\x12\x19\n\x06parent\x18\x01 \x01(\tB\t\xea\xc7\x18\x05\x12\x01\x38\x18\x14:\x10\xea\xc1\x18\x0c\x43lassesQuery\"\xc0\x02\n\x10ListClassesReply\x12\x38\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.ClassB\n\xea\xc7\x18\x06\n\x04hits\x12\xaa\x01\n\x04path\x18\x02 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.ClassB\x7f\xea\xc7\x18{\x12y[{\"value\": \"8\", \"notation\": \"800\", \"caption\": {\"id\": \"Kesusastraan\", \"en\": \"Literature\"}, \"count\": 180, \"divided\": true}]\x12\x18\n\x07without\x18\x03 \x01(\x04\x42\x07\xea\xc7\x18\x03\x12\x01\x33:+\xca\xc1\x18\x07\x43lasses\xda\xc1\x18\x1cNumber of classes in `hits`.\"\xc3\x02\n\x05\x43lass\x12\x17\n\x05value\x18\x01 \x01(\tB\x08\xea\xc7\x18\x04\x12\x02\x38\x39\x12\x1b\n\x08notation\x18\x02 \x01(\tB\t\xea\xc7\x18\x05\x12\x03\x38\x39\x30\x12~\n\x07\x63\x61ption\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBM\xea\xc7\x18I\x12\x44{\"id\": \"Sastra bahasa lain\", \"en\": \"Literatures of other languages\"}\x80\x01\x01\x12\x18\n\x05\x63ount\x18\x04 \x01(\x04\x42\t\xea\xc7\x18\x05\x12\x03\x31\x32\x30\x12\x1b\n\x07\x64ivided\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12<\n\x05under\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01:\x0f\xca\xc1\x18\x0b\x43lassOfTree\"\x82\x01\n\x15ListNeighboursRequest\x12\x19\n\trecord_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1d\n\x06\x62ranch\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04near\xd0\x01\x01\x12\x1a\n\x05limit\x18\x03 \x01(\rB\x0b\xea\xc7\x18\x07(\x01\x30\x14R\x01\x35:\x13\xea\xc1\x18\x0fNeighboursQuery\"\xb1\x02\n\x13ListNeighboursReply\x12?\n\nneighbours\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.NeighbourB\n\xea\xc7\x18\x06\n\x04hits\x12\x1e\n\x0binstitution\x18\x02 \x01(\tB\t\xea\xc7\x18\x05\x12\x03PKS\x12\x17\n\x06\x62ranch\x18\x03 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12p\n\x0b\x62ranch_name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB;\xea\xc7\x18\x37\x12\x35{\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}:.\xca\xc1\x18\nNeighbours\xda\xc1\x18\x1cNumber of records in `hits`.\"\x93\x01\n\tNeighbour\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12(\n\x0b\x63\x61ll_number\x18\x02 \x01(\tB\x13\xea\xc7\x18\x0f\x12\r899.221 NAV r\x12\x18\n\x04here\x18\x03 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\r\xca\xc1\x18\tNeighbour\"4\n\x13ListArrivalsRequest\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"A\n\x11ListArrivalsReply\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\"]\n\x12ListSimilarRequest\x12\x19\n\trecord_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1a\n\x05limit\x18\x02 \x01(\rB\x0b\xea\xc7\x18\x07(\x01\x30\x14R\x01\x36:\x10\xea\xc1\x18\x0cSimilarQuery\"\x82\x01\n\x10ListSimilarReply\x12:\n\x07similar\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.SimilarB\n\xea\xc7\x18\x06\n\x04hits:2\xca\xc1\x18\x0eSimilarRecords\xda\xc1\x18\x1cNumber of records in `hits`.\"\xc1\x01\n\x07Similar\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12t\n\x06reason\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBD\xea\xc7\x18@\x12>{\"id\": \"Subjek yang sama: Surau\", \"en\": \"Same subject: Surau\"}:\x0b\xca\xc1\x18\x07Similar\"\xa4\x01\n\rBrowseRequest\x12\x14\n\x04kind\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x19\n\x04term\x18\x02 \x01(\tB\x0b\xea\xc7\x18\x07\x12\x05navis\x12\x1b\n\x06\x62\x65\x66ore\x18\x03 \x01(\rB\x0b\xea\xc7\x18\x07(\x00\x30\x32R\x01\x30\x12\x1b\n\x05\x61\x66ter\x18\x04 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x32R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x05 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x0f\xea\xc1\x18\x0b\x42rowseQuery\"\x82\x03\n\x0b\x42rowseReply\x12\x8b\x02\n\x08headings\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.HeadingB\xd9\x01\xea\xc7\x18\xd4\x01\n\x04hits\x12\xcb\x01[{\"text\": \"Navis, A.A.\", \"count\": 12, \"see\": [], \"see_also\": [], \"other_forms\": [\"Navis, Ali Akbar\"]}, {\"text\": \"Navis, Ali Akbar\", \"count\": 0, \"see\": [\"Navis, A.A.\"], \"see_also\": [], \"other_forms\": []}]\x12\x19\n\x08previous\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12-\n\x04next\x18\x03 \x01(\tB\x1f\xea\xc7\x18\x1b\x12\x16\x62mF2aXMsIGFsaSBha2Jhcg\x80\x01\x01\x12\r\n\x05place\x18\x04 \x01(\r:\x0c\xca\xc1\x18\x08Headings\"\x9d\x01\n\x07Heading\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03see\x18\x03 \x03(\t\x12\x10\n\x08see_also\x18\x04 \x03(\t\x12\x34\n\x06record\x18\x05 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x13\n\x0bother_forms\x18\x06 \x03(\t:\x0b\xca\xc1\x18\x07Heading\"\xd0\x01\n\x04Help\x12\x0e\n\x06\x66\x61iled\x18\x01 \x03(\t\x12\x32\n\x07without\x18\x02 \x03(\x0b\x32!.rangkiang.catalog.v1.Alternative\x12\x17\n\x0fwithout_filters\x18\x03 \x01(\x04\x12\x33\n\telsewhere\x18\x04 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12,\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class:\x08\xca\xc1\x18\x04Help\"<\n\x0b\x41lternative\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04:\x0f\xca\xc1\x18\x0b\x41lternativeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHOWN'].fields_by_name['brief']._loaded_options = None
   _globals['_SHOWN'].fields_by_name['brief']._serialized_options = b'\352\307\030\265\002\n\006record\022\215\002{\"title\": \"Robohnya Surau Kami\", \"responsibility\": \"A.A. Navis\", \"authors\": [\"Navis, A.A.\"], \"publisher\": \"Gramedia Pustaka Utama\", \"place\": \"Jakarta\", \"year\": 1986, \"language\": \"ind\", \"material\": \"book\", \"isbn\": \"9789794030462\", \"ddc\": \"899.221\", \"institution\": \"PKS\"}\272\001\032rangkiang.catalog.v1.Brief'
   _globals['_SHOWN'].fields_by_name['holdings']._loaded_options = None
-  _globals['_SHOWN'].fields_by_name['holdings']._serialized_options = b'\352\307\030\355\001\022\310\001[{\"institution\": \"PKS\", \"branch\": \"PST\", \"branch_name\": {\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}, \"call_number\": \"899.221 NAV r\", \"items\": 3, \"available\": 2, \"answer\": \"can_be_borrowed\"}]\272\001\034rangkiang.catalog.v1.Holding\310\001\001'
+  _globals['_SHOWN'].fields_by_name['holdings']._serialized_options = b'\352\307\030\361\001\022\314\001[{\"institution\": \"PKS\", \"branch\": \"PKS/PST\", \"branch_name\": {\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}, \"call_number\": \"899.221 NAV r\", \"items\": 3, \"available\": 2, \"answer\": \"can_be_borrowed\"}]\272\001\034rangkiang.catalog.v1.Holding\310\001\001'
   _globals['_SHOWN']._loaded_options = None
   _globals['_SHOWN']._serialized_options = b'\312\301\030\014ListedRecord'
   _globals['_COUNTFACETREPLY'].fields_by_name['values']._loaded_options = None
@@ -79,7 +79,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['record_id']._loaded_options = None
   _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['record_id']._serialized_options = b'\352\307\030\002h\001'
   _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['branch']._loaded_options = None
-  _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['branch']._serialized_options = b'\352\307\030\021\n\004near\022\007PKS/PST\030d'
+  _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['branch']._serialized_options = b'\352\307\030\t\n\004near\320\001\001'
   _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTNEIGHBOURSREQUEST'].fields_by_name['limit']._serialized_options = b'\352\307\030\007(\0010\024R\0015'
   _globals['_LISTNEIGHBOURSREQUEST']._loaded_options = None
@@ -89,7 +89,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['institution']._loaded_options = None
   _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['institution']._serialized_options = b'\352\307\030\005\022\003PKS'
   _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['branch']._loaded_options = None
-  _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['branch']._serialized_options = b'\352\307\030\005\022\003PST'
+  _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['branch']._serialized_options = b'\352\307\030\003\320\001\001'
   _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['branch_name']._loaded_options = None
   _globals['_LISTNEIGHBOURSREPLY'].fields_by_name['branch_name']._serialized_options = b'\352\307\0307\0225{\"id\": \"Perpustakaan Pusat\", \"en\": \"Central Library\"}'
   _globals['_LISTNEIGHBOURSREPLY']._loaded_options = None
@@ -147,41 +147,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALTERNATIVE']._loaded_options = None
   _globals['_ALTERNATIVE']._serialized_options = b'\312\301\030\013Alternative'
   _globals['_SHOWN']._serialized_start=164
-  _globals['_SHOWN']._serialized_end=842
-  _globals['_COUNTFACETREQUEST']._serialized_start=845
-  _globals['_COUNTFACETREQUEST']._serialized_end=986
-  _globals['_COUNTFACETREPLY']._serialized_start=989
-  _globals['_COUNTFACETREPLY']._serialized_end=1133
-  _globals['_LISTCLASSESREQUEST']._serialized_start=1135
-  _globals['_LISTCLASSESREQUEST']._serialized_end=1200
-  _globals['_LISTCLASSESREPLY']._serialized_start=1203
-  _globals['_LISTCLASSESREPLY']._serialized_end=1523
-  _globals['_CLASS']._serialized_start=1526
-  _globals['_CLASS']._serialized_end=1849
-  _globals['_LISTNEIGHBOURSREQUEST']._serialized_start=1852
-  _globals['_LISTNEIGHBOURSREQUEST']._serialized_end=1990
-  _globals['_LISTNEIGHBOURSREPLY']._serialized_start=1993
-  _globals['_LISTNEIGHBOURSREPLY']._serialized_end=2300
-  _globals['_NEIGHBOUR']._serialized_start=2303
-  _globals['_NEIGHBOUR']._serialized_end=2450
-  _globals['_LISTARRIVALSREQUEST']._serialized_start=2452
-  _globals['_LISTARRIVALSREQUEST']._serialized_end=2504
-  _globals['_LISTARRIVALSREPLY']._serialized_start=2506
-  _globals['_LISTARRIVALSREPLY']._serialized_end=2571
-  _globals['_LISTSIMILARREQUEST']._serialized_start=2573
-  _globals['_LISTSIMILARREQUEST']._serialized_end=2666
-  _globals['_LISTSIMILARREPLY']._serialized_start=2669
-  _globals['_LISTSIMILARREPLY']._serialized_end=2799
-  _globals['_SIMILAR']._serialized_start=2802
-  _globals['_SIMILAR']._serialized_end=2995
-  _globals['_BROWSEREQUEST']._serialized_start=2998
-  _globals['_BROWSEREQUEST']._serialized_end=3162
-  _globals['_BROWSEREPLY']._serialized_start=3165
-  _globals['_BROWSEREPLY']._serialized_end=3551
-  _globals['_HEADING']._serialized_start=3554
-  _globals['_HEADING']._serialized_end=3711
-  _globals['_HELP']._serialized_start=3714
-  _globals['_HELP']._serialized_end=3922
-  _globals['_ALTERNATIVE']._serialized_start=3924
-  _globals['_ALTERNATIVE']._serialized_end=3984
+  _globals['_SHOWN']._serialized_end=846
+  _globals['_COUNTFACETREQUEST']._serialized_start=849
+  _globals['_COUNTFACETREQUEST']._serialized_end=990
+  _globals['_COUNTFACETREPLY']._serialized_start=993
+  _globals['_COUNTFACETREPLY']._serialized_end=1137
+  _globals['_LISTCLASSESREQUEST']._serialized_start=1139
+  _globals['_LISTCLASSESREQUEST']._serialized_end=1204
+  _globals['_LISTCLASSESREPLY']._serialized_start=1207
+  _globals['_LISTCLASSESREPLY']._serialized_end=1527
+  _globals['_CLASS']._serialized_start=1530
+  _globals['_CLASS']._serialized_end=1853
+  _globals['_LISTNEIGHBOURSREQUEST']._serialized_start=1856
+  _globals['_LISTNEIGHBOURSREQUEST']._serialized_end=1986
+  _globals['_LISTNEIGHBOURSREPLY']._serialized_start=1989
+  _globals['_LISTNEIGHBOURSREPLY']._serialized_end=2294
+  _globals['_NEIGHBOUR']._serialized_start=2297
+  _globals['_NEIGHBOUR']._serialized_end=2444
+  _globals['_LISTARRIVALSREQUEST']._serialized_start=2446
+  _globals['_LISTARRIVALSREQUEST']._serialized_end=2498
+  _globals['_LISTARRIVALSREPLY']._serialized_start=2500
+  _globals['_LISTARRIVALSREPLY']._serialized_end=2565
+  _globals['_LISTSIMILARREQUEST']._serialized_start=2567
+  _globals['_LISTSIMILARREQUEST']._serialized_end=2660
+  _globals['_LISTSIMILARREPLY']._serialized_start=2663
+  _globals['_LISTSIMILARREPLY']._serialized_end=2793
+  _globals['_SIMILAR']._serialized_start=2796
+  _globals['_SIMILAR']._serialized_end=2989
+  _globals['_BROWSEREQUEST']._serialized_start=2992
+  _globals['_BROWSEREQUEST']._serialized_end=3156
+  _globals['_BROWSEREPLY']._serialized_start=3159
+  _globals['_BROWSEREPLY']._serialized_end=3545
+  _globals['_HEADING']._serialized_start=3548
+  _globals['_HEADING']._serialized_end=3705
+  _globals['_HELP']._serialized_start=3708
+  _globals['_HELP']._serialized_end=3916
+  _globals['_ALTERNATIVE']._serialized_start=3918
+  _globals['_ALTERNATIVE']._serialized_end=3978
 # @@protoc_insertion_point(module_scope)

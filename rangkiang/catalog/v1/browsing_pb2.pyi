@@ -231,7 +231,7 @@ class ListNeighboursRequest(_message.Message):
     record_id: _builtins.str
     """Id of a record. The reply has the neighbours of its first item in the branch."""
     branch: _builtins.str
-    """The reader's branch, INSTITUTION/BRANCH; listed first."""
+    """The reader's branch; listed first."""
     limit: _builtins.int
     """Largest number of records on each side."""
     def __init__(
@@ -262,7 +262,7 @@ class ListNeighboursReply(_message.Message):
     institution: _builtins.str
     """Code of the institution of the shelf."""
     branch: _builtins.str
-    """Code of the branch of the shelf."""
+    """The branch of the shelf."""
     @_builtins.property
     def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbour]:
         """The records in shelf order, including the record of the request."""

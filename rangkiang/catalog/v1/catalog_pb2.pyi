@@ -552,7 +552,7 @@ class ListItemsRequest(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     branch: _builtins.str
-    """The reader's branch, INSTITUTION/BRANCH; listed first."""
+    """The reader's branch; listed first."""
     def __init__(
         self,
         *,
@@ -626,7 +626,7 @@ class Item(_message.Message):
     institution: _builtins.str
     """Code of the institution."""
     branch: _builtins.str
-    """Code of the branch."""
+    """The branch."""
     collection: _builtins.str
     """Code of the collection."""
     material: _builtins.str
@@ -1074,7 +1074,7 @@ class Branch(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     PHOTO_ALT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Short code, unique in the institution, which filters use."""
+    """Short code, unique in the institution."""
     institution: _builtins.str
     """Code of the institution that the branch belongs to."""
     kind: _builtins.str
@@ -1092,7 +1092,7 @@ class Branch(_message.Message):
     version: _builtins.int
     """Version, for If-Match."""
     id: _builtins.str
-    """Identifier (UUID)."""
+    """Identifier (UUID), for services."""
     @_builtins.property
     def name(self) -> _text_pb2.LocalText:
         """Name."""

@@ -118,7 +118,7 @@ class Holding(_message.Message):
     institution: _builtins.str
     """Code of the institution."""
     branch: _builtins.str
-    """Code of the branch."""
+    """The branch."""
     call_number: _builtins.str
     """Call number of the first item at the branch."""
     items: _builtins.int

@@ -79,7 +79,7 @@ class FastAddRequest(_message.Message):
     barcode: _builtins.str
     """Barcode, as scanned."""
     branch: _builtins.str
-    """Code of a branch of the institution."""
+    """A branch of the institution."""
     record_id: _builtins.str
     """Id of a record of the institution."""
     title: _builtins.str
@@ -154,7 +154,7 @@ class ItemForEdit(_message.Message):
     call_number: _builtins.str
     """Call number."""
     branch: _builtins.str
-    """Code of its branch."""
+    """Its branch."""
     collection: _builtins.str
     """Code of its collection."""
     is_fast_add: _builtins.bool

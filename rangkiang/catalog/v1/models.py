@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
+from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
@@ -35,7 +36,7 @@ class Holding(ResponseModel):
     """The items of a record at one branch."""
 
     institution: str = Field(description='Code of the institution.')
-    branch: str = Field(description='Code of the branch.')
+    branch: BranchCode = Field(description='The branch.')
     branch_name: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the branch.')
     call_number: str | None = Field(default=None, description='Call number of the first item at the branch.')
     items: int = Field(description='Number of items at the branch.')
@@ -49,7 +50,7 @@ class ListedRecord(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
 
 
 class CountedValue(ResponseModel):
@@ -93,7 +94,7 @@ class Classes(ResponseModel):
 
 
 class NeighboursQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
+    near: BranchCode = Field('', description="The reader's branch; listed first.")
     limit: Annotated[int, WholeNumber(1, 20)] = Field(default=5, description='Largest number of records on each side.')
 
 
@@ -102,7 +103,7 @@ class Neighbour(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     call_number: str = Field(description='The call number on the shelf.', examples=['899.221 NAV r'])
     here: bool = Field(description='True for the record of the request.', examples=[True])
 
@@ -113,7 +114,7 @@ class Neighbours(ResponseModel):
     total: int = Field(description='Number of records in `hits`.', examples=[1])
     hits: list[Neighbour] = Field(description='The records in shelf order, including the record of the request.')
     institution: str = Field(description='Code of the institution of the shelf.', examples=['PKS'])
-    branch: str = Field(description='Code of the branch of the shelf.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch of the shelf.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of that branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
 
 
@@ -126,7 +127,7 @@ class Similar(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     reason: rangkiang.common.v1.models.Text = Field(description='Reason for the similarity.', examples=[{'id': 'Subjek yang sama: Surau', 'en': 'Same subject: Surau'}])
 
 
@@ -194,7 +195,7 @@ class Hit(ResponseModel):
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     score: float = Field(description='Relevance score; a higher score is a better match.', examples=[12.5])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     highlights: dict[str, list[str]] = Field(default={}, description='With `highlight`: the text of each field in pieces; every second piece matches.')
     work_id: str | None = Field(default=None, description='With `by_work`: id of the work.')
     editions: int | None = Field(default=None, description='With `by_work`: number of matching records of the work.')
@@ -343,7 +344,7 @@ class FullRecord(ResponseModel):
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     version: int = Field(description='Version, which increases with each change.', examples=[1])
     record: Annotated[Any, Stored(Display)] = Field(description='The record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS', 'subjects': ['Cerita pendek Indonesia'], 'extent': '140 hlm.'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     updated_at: Time = Field(description='Time of the last change, ISO 8601 in UTC.', examples=['2026-11-25T01:00:00Z'])
     source: str = Field(description='Source from which the record was imported.', examples=['contoh'])
     institution: str = Field(description='Code of the institution that owns the record.', examples=['PKS'])
@@ -352,7 +353,7 @@ class FullRecord(ResponseModel):
 
 
 class ItemsQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
+    near: BranchCode = Field('', description="The reader's branch; listed first.")
 
 
 class CallNumber(ResponseModel):
@@ -374,7 +375,7 @@ class Item(ResponseModel):
     barcode: str = Field(description='Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed.', examples=['KS0000123'])
     call_number: str = Field(description='The printed call number.', examples=['899.221 NAV r'])
     institution: str = Field(description='Code of the institution.', examples=['PKS'])
-    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
     collection: str = Field(description='Code of the collection.', examples=['circulation'])
     material: str = Field(description='Kind of material.', examples=['book'])
@@ -468,7 +469,7 @@ class BranchesQuery(QueryModel):
 class Branch(ResponseModel):
     """A place of an institution that has items."""
 
-    code: str = Field(description='Short code, unique in the institution, which filters use.', examples=['PST'])
+    code: str = Field(description='Short code, unique in the institution.', examples=['PST'])
     institution: str = Field(description='Code of the institution that the branch belongs to.', examples=['PKS'])
     name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
     kind: str = Field(description='Kind of branch: central, branch, mobile, campus, …', examples=['central'])
@@ -481,7 +482,6 @@ class Branch(ResponseModel):
     services: list[rangkiang.common.v1.models.Text] = Field(description='Services of the branch.', examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
     accessibility: list[rangkiang.common.v1.models.Text] = Field(description='Facilities for readers with disabilities.', examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
     version: int = Field(description='Version, for If-Match.', examples=[1])
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f09-23456789abcd'])
     photo_alt: rangkiang.common.v1.models.Text = Field(description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
 
 
@@ -515,7 +515,7 @@ class FastAddBody(Body):
     """A new item: its barcode and branch, and a record or the title of a new one."""
 
     barcode: str = Field(description='Barcode, as scanned.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['KS0000987'])
-    branch: str = Field(description='Code of a branch of the institution.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['PST'])
+    branch: BranchCode = Field(description='A branch of the institution.')
     record: str = Field(default="", description='Id of a record of the institution.', max_length=64)
     title: str = Field(default="", description='Title of a new record.', max_length=500, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Negeri 5 Menara'])
     author: str = Field(default="", description='Author of the new record, family name first.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Fuadi, Ahmad'])
@@ -531,7 +531,7 @@ class EditedItem(ResponseModel):
     record: str = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     title: str = Field(description='Title of its record, at most 120 characters.', examples=['Negeri 5 Menara'])
     call_number: str = Field(description='Call number.')
-    branch: str = Field(description='Code of its branch.', examples=['PST'])
+    branch: BranchCode = Field(description='Its branch.')
     collection: str = Field(description='Code of its collection.')
     is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
 
@@ -556,7 +556,7 @@ class ChangedItemBody(Body):
 
 
 class WorkQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example='PKS/PST')
+    near: BranchCode = Field('', description="The reader's branch; listed first.")
 
 
 class Edition(ResponseModel):
@@ -564,7 +564,7 @@ class Edition(ResponseModel):
 
     id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
-    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     score: int = Field(description='Certainty that the edition belongs to the work, 0 to 100.', examples=[95])
     reasons: list[rangkiang.common.v1.models.Text] = Field(description='Reasons why the edition belongs to the work.', examples=[[{'id': 'Pengarang dan judul sama', 'en': 'Same author and title'}]])
 

@@ -29,7 +29,7 @@ class GetWorkRequest(_message.Message):
     id: _builtins.str
     """Id of a work. If this work was merged into another one, the reply has the other work."""
     branch: _builtins.str
-    """The reader's branch, INSTITUTION/BRANCH; listed first."""
+    """The reader's branch; listed first."""
     def __init__(
         self,
         *,

@@ -73,7 +73,7 @@ class Loan(_message.Message):
     card: _builtins.str
     """The borrower's card number; empty when `member` is."""
     branch: _builtins.str
-    """Code of the lending branch."""
+    """The lending branch."""
     due_on: _builtins.str
     """Due date: the day of `due_at` in the branch's zone, ISO 8601."""
     zone: _builtins.str
@@ -169,7 +169,7 @@ class Item(_message.Message):
     record_id: _builtins.str
     """Identifier (UUID) of the record."""
     branch: _builtins.str
-    """Code of the branch that owns the item."""
+    """The branch that owns the item."""
     collection: _builtins.str
     """Code of the collection, such as circulation, children, reference."""
     def __init__(
@@ -209,7 +209,7 @@ class CheckOutRequest(_message.Message):
     item: _builtins.str
     """Id of an item, or a barcode as scanned."""
     branch: _builtins.str
-    """Code of the desk's branch."""
+    """The desk's branch."""
     reason: _builtins.str
     """Reason for the waiver."""
     @_builtins.property
@@ -320,7 +320,7 @@ class CheckInRequest(_message.Message):
     item: _builtins.str
     """Id of an item, or a barcode as scanned."""
     branch: _builtins.str
-    """Code of the desk's branch."""
+    """The desk's branch."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at."""
@@ -356,7 +356,7 @@ class CheckInReply(_message.Message):
     next: _builtins.str
     """Where the item goes: to the shelf of this branch, to another branch, or nowhere."""
     to: _builtins.str
-    """Code of the destination branch when `next` is `transit`."""
+    """The destination when `next` is `transit`."""
     repeated: _builtins.bool
     """True when the scan repeats one of the last 60 seconds: nothing was changed."""
     @_builtins.property
@@ -899,7 +899,7 @@ class ListLoansRequest(_message.Message):
     member: _builtins.str
     """Loans of this member: an id, or a card number as scanned."""
     branch: _builtins.str
-    """Loans of this branch, by its code."""
+    """Loans of this branch."""
     is_overdue: _builtins.bool
     """Only overdue loans."""
     group: _builtins.str
@@ -1154,7 +1154,7 @@ class PolicyRow(_message.Message):
     collection: _builtins.str
     """Code of a collection; empty for any."""
     branch: _builtins.str
-    """Code of the branch that lends; empty for any."""
+    """The branch that lends; empty for any."""
     unit: _builtins.str
     """Unit of `period`."""
     period: _builtins.int
@@ -1260,7 +1260,7 @@ class FindItemReply(_message.Message):
     state: _builtins.str
     """"in", "on_loan" or "transit"."""
     to: _builtins.str
-    """With "transit": code of the destination branch."""
+    """With "transit": the full code of the destination branch."""
     @_builtins.property
     def item(self) -> Global___Item: ...
     @_builtins.property

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
+from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
@@ -20,7 +21,7 @@ class LentItem(ResponseModel):
     call_number: str = Field(description='Call number.', examples=['F 899.2213 NAV r'])
     enumeration: str = Field(description='Volume or number, such as that of a series.')
     record_id: str = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    branch: str = Field(description='Code of the branch that owns the item.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch that owns the item.')
     collection: str = Field(description='Code of the collection, such as circulation, children, reference.', examples=['circulation'])
 
 
@@ -31,7 +32,7 @@ class Loan(ResponseModel):
     member: str = Field(description='Identifier (UUID) of the borrower; empty after the borrower was removed from the loan.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     card: str = Field(description="The borrower's card number; empty when `member` is.", examples=['1000000018'])
     item: LentItem = Field(description='The lent item.')
-    branch: str = Field(description='Code of the lending branch.', examples=['PST'])
+    branch: BranchCode = Field(description='The lending branch.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the lending branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Main Library'}])
     lent_at: Time | None = Field(default=None, description='Time of lending, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
     due_at: Time | None = Field(default=None, description='Time at which the loan is due, ISO 8601 in UTC.', examples=['2026-12-03T09:00:00Z'])
@@ -51,7 +52,7 @@ class CheckOutBody(Body):
 
     member: str = Field(description='Id of a member, or a card number as scanned.', max_length=200, examples=['1000000018'])
     item: str = Field(description='Id of an item, or a barcode as scanned.', max_length=200, examples=['KS0015001'])
-    branch: str = Field(description="Code of the desk's branch.", max_length=64, examples=['PST'])
+    branch: BranchCode = Field(description="The desk's branch.")
     at: Moment | None = Field(default=None, description='Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at.', examples=['2026-11-26T10:15:00+07:00'])
     override: list[str] = Field(default=[], description='Reasons of refusals that the caller waives; needs loans.override and a reason.', max_length=20, examples=[['LOAN_LIMIT_REACHED']])
     reason: str = Field(default="", description='Reason for the waiver.', max_length=300, examples=['Lomba literasi besok'])
@@ -68,7 +69,7 @@ class ItemBody(Body):
     """An item and the desk's branch."""
 
     item: str = Field(description='Id of an item, or a barcode as scanned.', max_length=200, examples=['KS0015001'])
-    branch: str = Field(description="Code of the desk's branch.", max_length=64, examples=['PST'])
+    branch: BranchCode = Field(description="The desk's branch.")
     at: Moment | None = Field(default=None, description='Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at.', examples=['2026-11-26T10:15:00+07:00'])
 
 
@@ -85,7 +86,7 @@ class CheckedIn(ResponseModel):
 
     loan: Loan | None = Field(default=None, description='The loan that ended; absent when the item was not lent.')
     next: Literal['shelve', 'transit', 'nothing'] = Field(description='Where the item goes: to the shelf of this branch, to another branch, or nowhere.', examples=['shelve'])
-    to: str = Field(description='Code of the destination branch when `next` is `transit`.')
+    to: BranchCode = Field(description='The destination when `next` is `transit`.')
     suspension: Suspension | None = Field(default=None, description="The borrower's suspension that this return caused.")
     notes: list[Refusal] = Field(description='Notes for the desk.')
     item: LentItem = Field(description='The item.')
@@ -164,7 +165,7 @@ class Renewals(ResponseModel):
 
 class LoansQuery(QueryModel):
     member: str = text('Loans of this member: an id, or a card number as scanned.', longest=200, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
-    branch: str = text('Loans of this branch, by its code.', longest=64, example='PST')
+    branch: BranchCode = Field('', description='Loans of this branch.')
     overdue: Annotated[bool, Flag] = Field(default=False, description='Only overdue loans.')
     group: str = text('Loans of this class or study programme.', longest=200, example='XI IPS 3')
     limit: Annotated[int, WholeNumber(1, 500)] = Field(default=100, description='Loans on a page.')
@@ -203,7 +204,7 @@ class PolicyRow(ResponseModel):
 
     category: str = Field(description='Code of a category of members; empty for any.', examples=['umum'])
     collection: str = Field(description='Code of a collection; empty for any.', examples=['circulation'])
-    branch: str = Field(description='Code of the branch that lends; empty for any.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch that lends; empty for any.')
     unit: Literal['day', 'hour'] = Field(description='Unit of `period`.', examples=['day'])
     period: int = Field(description='Length of a loan and of each renewal, in `unit`.', examples=[7])
     renewals: int = Field(description='Number of renewals that a loan may have.', examples=[1])
@@ -229,7 +230,7 @@ class PolicyRowBody(Body):
 
     category: str = Field(default="", description='Code of a category of members; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
     collection: str = Field(default="", description='Code of a collection; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['circulation'])
-    branch: str = Field(default="", description='Code of the branch that lends; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['PST'])
+    branch: BranchCode = Field(default="", description='The branch that lends; empty for any.')
     unit: Literal['day', 'hour'] = Field(default='day', description='Unit of `period`.', examples=['day'])
     period: int = Field(default=7, description='Length of a loan and of each renewal, in `unit`.', ge=0, le=1000000000, examples=[7])
     renewals: int = Field(default=1, description='Number of renewals that a loan may have.', ge=0, le=1000000000, examples=[1])
@@ -329,7 +330,7 @@ class DatedWeek(ResponseModel):
 class Calendar(ResponseModel):
     """The calendar of a branch: opening hours, closed days and seasons."""
 
-    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch.')
     version: int = Field(description='Increases with each change; 0 for a branch without a calendar.', examples=[3])
     zone: str = Field(description='IANA zone of the branch, from the catalogue.', examples=['Asia/Jakarta'])
     weekly: Week = Field(description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
@@ -402,7 +403,7 @@ class MovedLoan(ResponseModel):
 class SavedCalendar(ResponseModel):
     """The saved calendar, and the loans whose due date it changed."""
 
-    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch.')
     version: int = Field(description='Increases with each change; 0 for a branch without a calendar.', examples=[3])
     zone: str = Field(description='IANA zone of the branch, from the catalogue.', examples=['Asia/Jakarta'])
     weekly: Week = Field(description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
@@ -418,7 +419,7 @@ class OpeningHours(ResponseModel):
     """Opening hours of a branch by day."""
 
     institution: str = Field(description='Code of the institution.', examples=['PKS'])
-    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    branch: BranchCode = Field(description='The branch.')
     zone: str = Field(description='IANA zone of all dates and times.', examples=['Asia/Jakarta'])
     has_hours: bool = Field(description='False when the library has entered no hours for these days, so that only closings are known.', examples=[True])
 

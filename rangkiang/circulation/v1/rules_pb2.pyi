@@ -179,7 +179,7 @@ class GetCalendarRequest(_message.Message):
 
     BRANCH_FIELD_NUMBER: _builtins.int
     branch: _builtins.str
-    """Code of a branch."""
+    """A branch, "PKS/PST"."""
     def __init__(
         self,
         *,
@@ -229,7 +229,7 @@ class Calendar(_message.Message):
     WEEKLY_FROM_FIELD_NUMBER: _builtins.int
     WEEKS_FIELD_NUMBER: _builtins.int
     branch: _builtins.str
-    """Code of the branch."""
+    """The branch."""
     version: _builtins.int
     """Increases with each change; 0 for a branch without a calendar."""
     zone: _builtins.str
@@ -565,6 +565,7 @@ class Branch(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """Full code, "PKS/PST"."""
     zone: _builtins.str
     @_builtins.property
     def name(self) -> _text_pb2.LocalText: ...
@@ -659,7 +660,7 @@ class OpeningHours(_message.Message):
     institution: _builtins.str
     """Code of the institution."""
     branch: _builtins.str
-    """Code of the branch."""
+    """The branch."""
     branch_id: _builtins.str
     """Id of the branch in the catalogue."""
     zone: _builtins.str

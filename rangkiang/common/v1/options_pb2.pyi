@@ -73,6 +73,7 @@ class Json(_message.Message):
     STORED_FIELD_NUMBER: _builtins.int
     IS_LIST_FIELD_NUMBER: _builtins.int
     OMIT_EMPTY_FIELD_NUMBER: _builtins.int
+    IS_BRANCH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the property; by default the name of the field."""
     example: _builtins.str
@@ -120,6 +121,8 @@ class Json(_message.Message):
     """The stored JSON is a list."""
     omit_empty: _builtins.bool
     """A response without the value does not have the property."""
+    is_branch: _builtins.bool
+    """The full code of a branch, "PKS/PST"."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The values that the service knows. The description lists them."""
@@ -152,10 +155,11 @@ class Json(_message.Message):
         stored: _builtins.str = ...,
         is_list: _builtins.bool = ...,
         omit_empty: _builtins.bool = ...,
+        is_branch: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "least", b"least", "most", b"most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "body_only", b"body_only", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "flatten_body", b"flatten_body", "hidden", b"hidden", "is_list", b"is_list", "keyed_by", b"keyed_by", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "body_only", b"body_only", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "flatten_body", b"flatten_body", "hidden", b"hidden", "is_branch", b"is_branch", "is_list", b"is_list", "keyed_by", b"keyed_by", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
     _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015

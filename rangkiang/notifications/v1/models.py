@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
+from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models

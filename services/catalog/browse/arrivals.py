@@ -7,12 +7,13 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Select, select
 
+from chassis.branches import split_branch
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog import queries
 from services.catalog.index.port import Index
-from services.catalog.record.holdings import sort_holdings, split_branch
+from services.catalog.record.holdings import sort_holdings
 from services.catalog.search.search import search
 from services.catalog.tables import Branch, Institution, Item
 

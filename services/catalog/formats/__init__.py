@@ -15,6 +15,7 @@ from services.catalog.formats.entry import Entry, Form
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
+from services.catalog.record.holdings import with_full_codes
 
 
 def brief_json(entry: Entry) -> bytes:
@@ -23,7 +24,7 @@ def brief_json(entry: Entry) -> bytes:
         {
             "id": entry.id,
             "record": brief(entry.record, institution=entry.institution),
-            "holdings": orjson.Fragment(entry.holdings or b"[]"),
+            "holdings": orjson.Fragment(with_full_codes(entry.holdings) or b"[]"),
         }
     )
 
@@ -38,7 +39,7 @@ def full_json(entry: Entry) -> bytes:
             "id": entry.id,
             "version": entry.version,
             "record": display(entry.record, institution=entry.institution, source=entry.source),
-            "holdings": orjson.Fragment(entry.holdings or b"[]"),
+            "holdings": orjson.Fragment(with_full_codes(entry.holdings) or b"[]"),
             "updated_at": clock.utc_text(entry.updated_at, "milliseconds"),
             "source": entry.source,
             "institution": entry.institution,

@@ -47,7 +47,7 @@ def fast_add(
 ) -> ItemCopy:
     """Add an item to a record of the caller's institution, or to a new brief record; a later import takes it over.
 
-    branch  code of a branch of the institution
+    branch  full code of a branch of the institution
     title   title of a new record, instead of record_id; `author` in the form `Navis, A. A.`
     raises  Invalid   BARCODE_INVALID, BRANCH_UNKNOWN, FAST_ADD_NEEDS_ONE, FAST_ADD_TEXT, and the errors of parse_id
             NotFound  RECORD_UNKNOWN
@@ -109,10 +109,12 @@ def _text(text: str, field: str, longest: int) -> str:
 
 
 def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
-    of_institution = Branch.institution_id == institution_id
-    branch_id = session.scalar(select(Branch.id).where(of_institution, Branch.code == code))
+    institution, _, branch = code.partition("/")
+    query = select(Branch.id).join(Institution, Institution.id == Branch.institution_id)
+    of_institution = query.where(Institution.id == institution_id, Institution.code == institution)
+    branch_id = session.scalar(of_institution.where(Branch.code == branch))
     if branch_id is None:
-        raise Invalid("BRANCH_UNKNOWN", given=code[:64])
+        raise Invalid("BRANCH_UNKNOWN", given=code[:100])
     return branch_id
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
+from chassis.branches import full_code
 from chassis.context import Context
 from chassis.database.sql import insert_for
 from chassis.errors import Invalid, NotFound, Outdated, Refused
@@ -19,7 +20,7 @@ from services.catalog.items.lending import lock_records, put_holdings
 from services.catalog.items.stored_items import source_barcode_of
 from services.catalog.record.holdings import STATUSES
 from services.catalog.record.item_facts import facts_of_packed
-from services.catalog.tables import Branch, Item, ItemOverride, Record
+from services.catalog.tables import Branch, Institution, Item, ItemOverride, Record
 from services.catalog.texts import without_controls
 
 LONGEST_BARCODE = 64
@@ -28,7 +29,7 @@ USUALLY_LISTED, MOST_LISTED = 50, 200
 
 @dataclass(frozen=True, slots=True)
 class EditedItem:
-    """An item for editing. branch: its code."""
+    """An item for editing. branch: its full code."""
 
     id: UUID
     version: int
@@ -48,6 +49,7 @@ _ITEMS = (
         Record.id.label("record_id"),
         Record.marc,
         Record.updated_at,
+        Institution.code.label("institution"),
         Branch.code.label("branch"),
         ItemOverride.source_barcode,
         ItemOverride.barcode.label("own_barcode"),
@@ -55,6 +57,7 @@ _ITEMS = (
     )
     .join(Record, Record.number == Item.record_number)
     .join(Branch, Branch.id == Item.branch_id)
+    .join(Institution, Institution.id == Item.institution_id)
     .join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
 )
 
@@ -174,7 +177,7 @@ def _edited(row: Any) -> EditedItem:
         record_id=row.record_id,
         title=facts_of_packed(row.marc).title,
         call_number=row.call_number,
-        branch=row.branch,
+        branch=full_code(row.institution, row.branch),
         collection=row.collection,
         is_fast_add=row.is_fast_add,
     )

@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
+from chassis.branches import full_code, split_branch
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.sentences import LocalText
 from services.catalog import queries
-from services.catalog.record.holdings import split_branch
 from services.catalog.tables import Branch, Institution, Item
 
 MOST_EACH_SIDE = 20
@@ -69,7 +69,7 @@ def list_neighbours(database: Database, *, context: Context, record_id: str, bra
     return Shelf(
         [Neighbour(briefs[key], call_number, key == number) for key, call_number in entries if key in briefs],
         position.institution,
-        position.branch,
+        full_code(position.institution, position.branch),
         LocalText(position.name_id, position.name_en),
     )
 

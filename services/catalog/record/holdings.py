@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_wi
 ONLINE, ASK = "online", "ask_the_library"
 # Best first: a holding has the best availability of its items.
 AVAILABILITIES = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
+# The codes at the beginning of an entry of stored holdings.
+_PLACES = re.compile(rb'"institution":"([^"]*)","branch":"')
 _READ_HERE = frozenset({"reference", "closed_stacks"})
 
 
@@ -159,11 +162,10 @@ def sort_holdings(
     branch         the reader's branch, "INSTITUTION/BRANCH"
     filters        of the search: `branch`, then `institution`, then `availability` decide
     """
-    reader_branch = split_branch(branch)
     branches, institutions, answers = (filters.get(name, ()) for name in ("branch", "institution", "availability"))
-    if len(holdings_json) < 3 or not (reader_branch or branches or institutions or answers):
+    if len(holdings_json) < 3 or not (branch or branches or institutions or answers):
         return holdings_json
-    own_institution = reader_branch[0] if reader_branch else ""
+    own_institution = branch.partition("/")[0] if "/" in branch else ""
     entries = orjson.loads(holdings_json)
     sorted_entries = sorted(
         entries,
@@ -172,13 +174,15 @@ def sort_holdings(
             bool(institutions) and entry["institution"] not in institutions,
             bool(answers) and entry["answer"] not in answers,
             bool(own_institution) and entry["institution"] != own_institution,
-            (entry["institution"], entry["branch"]) != reader_branch,
+            f"{entry['institution']}/{entry['branch']}" != branch,
         ),
     )
     return holdings_json if sorted_entries == entries else orjson.dumps(sorted_entries)
 
 
-def split_branch(text: str) -> tuple[str, str] | None:
-    """Split "INSTITUTION/BRANCH" into its codes; None for other text, which bookmarks of old addresses may have."""
-    institution, slash, branch = text.partition("/")
-    return (institution, branch) if slash and institution and branch else None
+def with_full_codes(holdings_json: bytes) -> bytes:
+    """Return stored holdings with the full codes of branches, as clients get them.
+
+    Every hit of a search has holdings, so they are not parsed: a value has no quotation mark before its end.
+    """
+    return _PLACES.sub(rb"\g<0>\1/", holdings_json)

@@ -12,13 +12,14 @@ import orjson
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from chassis.branches import split_branch
 from chassis.context import Context
 from chassis.database.db import Database
 from services.catalog import queries
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.record.display import display
-from services.catalog.record.holdings import sort_holdings, split_branch
+from services.catalog.record.holdings import sort_holdings
 from services.catalog.record.links import control_keys
 from services.catalog.tables import Record, Source
 

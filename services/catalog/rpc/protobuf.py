@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.database.db import Database
 from chassis.service import Resources
 from services.catalog.index.port import Index
+from services.catalog.record.holdings import with_full_codes
 
 Reply = TypeVar("Reply", bound=Message)
 
@@ -32,11 +33,16 @@ def wire_moment(at: datetime) -> Timestamp:
 
 
 def fill(message: Reply, value: object) -> Reply:
-    """Set the fields of a message to the attributes with their names; a field stays unset where there is none."""
+    """Set the fields of a message to the attributes with their names; a field stays unset where there is none.
+
+    Holdings get the full codes of branches.
+    """
     for field in message.DESCRIPTOR.fields:
         part = getattr(value, field.name, None)
         if part is None:
             continue
+        if field.name == "holdings":
+            part = with_full_codes(part)
         if field.message_type is None:
             if field.is_repeated:
                 getattr(message, field.name).extend(part)

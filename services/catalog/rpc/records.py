@@ -9,6 +9,7 @@ import grpc
 from sqlalchemy.orm import Session
 
 from chassis import rpc
+from chassis.branches import full_code
 from chassis.context import Context
 from chassis.errors import Invalid
 from chassis.ids import parse_id
@@ -21,7 +22,7 @@ from services.catalog.formats import FORMS, Entry
 from services.catalog.items.lending import lending_of_row
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.record import call_numbers, page
-from services.catalog.record.holdings import availability_of
+from services.catalog.record.holdings import availability_of, with_full_codes
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
 from services.catalog.works.editions import work_of_record
 
@@ -40,7 +41,7 @@ class RecordMethods(ServicerPart):
             id=str(record.id),
             version=record.version,
             display=record.display,
-            holdings=record.holdings,
+            holdings=with_full_codes(record.holdings),
             updated_at=wire_moment(record.updated_at),
             source=record.source,
             institution=record.institution,
@@ -104,7 +105,7 @@ def _wire_item(item: Any) -> wire.Item:
         barcode=item.barcode or "",
         call_number=item.call_number,
         institution=item.institution,
-        branch=item.branch,
+        branch=full_code(item.institution, item.branch),
         branch_name=WireText(id=item.name_id, en=item.name_en),
         collection=item.collection,
         material=item.material,

@@ -11,6 +11,7 @@ from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.query_log import MOST_ENTRIES, SearchEntry, log_searches
+from services.catalog.record.holdings import with_full_codes
 from services.catalog.rpc.protobuf import ServicerPart, fill
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.boolean.tree import Clause, Group, Tree
@@ -128,7 +129,7 @@ def _add_hit(reply: wire.SearchReply, hit: Hit) -> None:
     Messages made before the reply would be copied into it, and empty fields take time too: ten hits with all fields
     took 41 µs, and these take 12 µs.
     """
-    message = reply.hits.add(id=hit.id, score=hit.score, brief=hit.brief, holdings=hit.holdings)
+    message = reply.hits.add(id=hit.id, score=hit.score, brief=hit.brief, holdings=with_full_codes(hit.holdings))
     if hit.highlights:
         for field, pieces in hit.highlights.items():
             message.highlights.add(field=field, pieces=pieces)

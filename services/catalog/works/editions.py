@@ -11,13 +11,13 @@ import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from chassis.branches import split_branch
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.codes import READER_LANGUAGES
-from services.catalog.record.holdings import split_branch
 from services.catalog.tables import Record, Work, WorkRuling
 from services.catalog.works.likeness import Likeness, compare, compared_record
 

@@ -75,13 +75,13 @@ def check_in(session: Session, act: Act, *, item: str, branch: str) -> CheckIn:
     """Take an item back, or move it on.
 
     item    id, or barcode as scanned
-    branch  code of the desk's branch
+    branch  full code of the desk's branch
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
             Refused   CLOCK_BEHIND, AT_BEFORE_LOAN
     emits   LoanReturned, and SuspensionStarted if it was late; CopyMoved when the item was not lent
     """
     desk, copy = _scan(session, act, item, branch)
-    home = desk.branches.code_of(copy.branch_id)
+    home = desk.branches.full_code_of(copy.branch_id)
     result = CheckIn(copy, home)
     if home and copy.branch_id != desk.branch.id:
         result.next, result.to = TRANSIT, home
@@ -101,13 +101,13 @@ def check_in(session: Session, act: Act, *, item: str, branch: str) -> CheckIn:
 
 
 def use_in_library(session: Session, act: Act, *, item: str, branch: str) -> tuple[Copy, str, bool]:
-    """Count the use of an item in the library. Returns the copy, the code of its branch, and whether it is repeated.
+    """Count the use in the library. Returns the copy, the full code of its branch, and whether it is repeated.
 
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
             Refused   CLOCK_BEHIND; ITEM_ON_LOAN  the item must be checked in first
     """
     desk, copy = _scan(session, act, item, branch)
-    home = desk.branches.code_of(copy.branch_id)
+    home = desk.branches.full_code_of(copy.branch_id)
     if _is_repeated(act, copy, desk, USE):
         return copy, home, True
     _refuse_clock_behind(act, desk)
@@ -212,7 +212,7 @@ def _move(session: Session, act: Act, result: CheckIn, desk: Desk) -> None:
     """Scan an item that is not on loan: it arrives at its branch, must go there, or is already there."""
     copy = result.copy
     if copy.state == TRANSIT:
-        result.notes.append(Refusal("ITEM_WAS_IN_TRANSIT", to=desk.branches.code_of(copy.transit_to)))
+        result.notes.append(Refusal("ITEM_WAS_IN_TRANSIT", to=desk.branches.full_code_of(copy.transit_to)))
         if result.to and copy.transit_to == copy.branch_id:
             return  # scanned while in transit
     else:

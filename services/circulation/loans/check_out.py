@@ -66,7 +66,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
     """Lend an item to a member.
 
     item, member  ids, or numbers as scanned
-    branch        code of the desk's branch
+    branch        full code of the desk's branch
     is_dry_run    lock and write nothing
     raises        NotFound  COPY_UNKNOWN, BORROWER_UNKNOWN (together), BRANCH_UNKNOWN
                   Refused   with the refusals of all rules
@@ -96,7 +96,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
             is_gone=copy.is_gone,
             collection=copy.collection,
             due_on=open_loan.due_on if open_loan is not None else None,
-            transit_to=branches.code_of(copy.transit_to),
+            transit_to=branches.full_code_of(copy.transit_to),
         ),
         row=row,
         returned_at=session.scalar(_LAST_RETURN, {"copy_id": copy.id}) if act.channel == counts.PAPER else None,
@@ -107,7 +107,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
     due_moment = due_of(row, calendar, borrower, at=act.at)
     loan_id = None if is_dry_run else new_id()
     view = LoanView(
-        id=loan_id, copy=copy, borrower=borrower, branch=desk.branch, home=branches.code_of(copy.branch_id),
+        id=loan_id, copy=copy, borrower=borrower, branch=desk.branch, home=branches.full_code_of(copy.branch_id),
         lent_at=act.at, due_at=due_moment.at, due_on=due_moment.on, unit=row.unit, renewals=0,
         renewals_left=row.renewals, overdue_days=0, returned_at=None, version=1,
     )  # fmt: skip

@@ -51,13 +51,14 @@ class Desk:
 
 
 def read_desk(session: Session, institution_id: UUID, branch: str) -> Desk:
-    """Read the desk at a branch, by the code of the branch.
+    """Read the desk at a branch, by the full code of the branch.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    row = session.connection().execute(_DESK, {"institution_id": institution_id, "branch": branch}).first()
-    branches = branches_at(session, institution_id, row.institution_version) if row is not None else Branches(())
-    place = branches.by_code(branch)
+    parameters = {"institution_id": institution_id, "branch": branch.partition("/")[2]}
+    row = session.connection().execute(_DESK, parameters).first()
+    branches = branches_at(session, institution_id, row.institution_version) if row is not None else Branches("", ())
+    place = branches.by_full_code(branch)
     assert row is not None
     policies = policies_from_row(row.kind, row.policy_version, row.policy_rows, row.default_category)
     return Desk(place, branches, calendar_from_row(row, place.zone), policies, row.newest_act)

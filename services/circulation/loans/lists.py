@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from chassis.branches import full_code
 from chassis.errors import Invalid, NotFound, Refusal
 from chassis.sentences import LocalText, sentence
 from services.circulation import rules
@@ -35,7 +36,7 @@ Moment = TypeVar("Moment")
 
 @dataclass(frozen=True, slots=True)
 class LoanFilter:
-    """Conditions of a list of loans. Texts are ids, or numbers or codes; "" for any."""
+    """Conditions of a list of loans. Texts are ids, or numbers or codes (of a branch the full code); "" for any."""
 
     member: str = ""
     branch: str = ""
@@ -155,7 +156,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """The state of an item. to: code of the destination of an item in transit."""
+    """The state of an item. to: full code of the destination of an item in transit."""
 
     copy: Copy
     home: str
@@ -178,7 +179,7 @@ def view_item(session: Session, act: Act, item: str) -> ItemView:
     if loan is not None:
         borrower = session.get(Borrower, loan.borrower_id) if loan.borrower_id is not None else None
         view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
-    return ItemView(copy, branches.code_of(copy.branch_id), branches.code_of(copy.transit_to), view)
+    return ItemView(copy, branches.full_code_of(copy.branch_id), branches.full_code_of(copy.transit_to), view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,8 @@ def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
     view = view_of(session, loan, copy, borrower, now=act.now)
     row = loan.policy_row
     zone = calendar_of(session, loan.branch_id)
-    place = {name: row[name] or "*" for name in ("category", "collection", "branch")}
+    branch = full_code(branches_of(session, act.institution_id).institution, row["branch"])
+    place = {"category": row["category"] or "*", "collection": row["collection"] or "*", "branch": branch or "*"}
     steps = [
         sentence("LOAN_POLICY", version=loan.policy_version, **place),
         sentence(
@@ -233,7 +235,7 @@ def _conditions(
     if borrower_id is not None:
         conditions.append(Loan.borrower_id == borrower_id)
     if loan_filter.branch:
-        conditions.append(Loan.branch_id == branches_of(session, institution_id).by_code(loan_filter.branch).id)
+        conditions.append(Loan.branch_id == branches_of(session, institution_id).by_full_code(loan_filter.branch).id)
     if loan_filter.item:
         copy = find_copy(session, institution_id, loan_filter.item)
         if copy is None:

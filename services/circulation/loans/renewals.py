@@ -128,7 +128,8 @@ def _renew(
 ) -> Renewal:
     """Judge and renew a loan whose copy and borrower are locked."""
     branches = branches_of(session, act.institution_id)
-    branch, calendar = branches.code_of(loan.branch_id), calendar_of(session, loan.branch_id)
+    place, calendar = branches.by_id(loan.branch_id), calendar_of(session, loan.branch_id)
+    branch = place.code if place is not None else ""
     policies = current_policies(session, act.institution_id)
     today = local_date(calendar, act.now)
     policy_row = row_for(

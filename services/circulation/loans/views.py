@@ -23,7 +23,7 @@ class LoanView:
     id             None in a dry run
     borrower       None after the borrower was removed from the loan
     branch         the lending branch; None when the catalogue no longer has it
-    home           code of the branch that owns the copy
+    home           full code of the branch that owns the copy
     renewals_left  renewals that the policy of the loan still allows
     overdue_days   open days from the due date until now or until the return
     """
@@ -68,7 +68,7 @@ def view_of(
         copy=copy,
         borrower=borrower,
         branch=branches.by_id(loan.branch_id),
-        home=branches.code_of(copy.branch_id),
+        home=branches.full_code_of(copy.branch_id),
         lent_at=loan.lent_at,
         due_at=loan.due_at,
         due_on=loan.due_on,

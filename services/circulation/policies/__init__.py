@@ -217,9 +217,11 @@ def _rank(row: PolicyRow) -> tuple[bool, bool, bool]:
 
 
 def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
+    if not code or code in codes:
+        return []
     if len(code) > MOST_CODE_CHARACTERS:
         return [_invalid(field, code[:MOST_CODE_CHARACTERS])]
-    if not code or not codes or code in codes:
+    if not codes:
         return []
     return [Refusal("POLICY_CODE_UNKNOWN", field=field, given=code, known=sorted(codes))]
 

@@ -21,6 +21,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.borrowers import find_borrower
 from services.circulation.copies import IN, read_id
 from services.circulation.counts import DESK, SELF
+from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import begin_act, loan_copy
 from services.circulation.loans.lists import (
     LoanFilter,
@@ -147,10 +148,11 @@ class ListMethods:
         explanation = explain_loan(session, begin_act(caller, now=clock.now(), channel=DESK), request.id)
         loan = explanation.loan
         (row,) = read_rows([loan.policy_row])
+        institution = branches_of(session, loan.institution_id).institution
         return wire.ExplainLoanReply(
             loan=loan_message(explanation.view),
             policy_version=loan.policy_version,
-            row=policy_row_message(row),
+            row=policy_row_message(row, institution),
             days=[wire.CalendarDay(date=day["date"], is_open=day["is_open"], why=day["why"]) for day in loan.days],
             steps=[local_text(step) for step in explanation.steps],
         )

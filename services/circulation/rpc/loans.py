@@ -180,7 +180,7 @@ class LoanMethods:
         """Run an act in one transaction, once for its key; and again when the owner of an unknown item knows it.
 
         item, member  may be unknown here
-        branch        code of the branch for which a refusal is counted; "" to count none
+        branch        full code of the branch for which a refusal is counted; "" to count none
         judged        renewals that the act appends; their refusals are counted for their branches
         """
 
@@ -204,11 +204,9 @@ class LoanMethods:
             place, refused = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
             counts.update(_refused(act, place.code if place else "", place.zone if place else "UTC", refused))
         if branch:
-            zone = "UTC"
             with suppress(Error, DBAPIError), self._database.reading(act.caller) as session:
-                branches = branches_of(session, act.institution_id).all
-                zone = next((place.zone for place in branches if place.code == branch), zone)
-            counts.update(_refused(act, branch, zone, reasons))
+                place = branches_of(session, act.institution_id).by_full_code(branch)
+                counts.update(_refused(act, place.code, place.zone, reasons))
         count_refusals(self._database, counts, deadline=act.caller.deadline)
 
 

@@ -39,7 +39,7 @@ def loan_message(view: LoanView) -> wire.Loan:
         member_id=str(borrower.id) if borrower is not None else "",
         card=borrower.card if borrower is not None else "",
         item=item_message(view.copy, view.home),
-        branch=branch.code if branch is not None else "",
+        branch=branch.full_code if branch is not None else "",
         branch_name=local_text(branch.name) if branch is not None else None,
         lent_at=loan.lent_at,
         due_at=loan.due_at,

@@ -10,10 +10,10 @@ from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
+from chassis.branches import full_code
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import Invalid
@@ -25,13 +25,12 @@ from rangkiang.common.v1 import text_pb2
 from services.circulation.calendars import Calendar, Closing, local_date, week_at
 from services.circulation.calendars.documents import YEARS, write_calendar, write_week
 from services.circulation.calendars_store import calendar_of, save_calendar
-from services.circulation.institutions import branch_of
+from services.circulation.institutions import branch_of, branches_of
 from services.circulation.loans.closings import MovedLoan, move_due_days
 from services.circulation.opening_hours import list_opening_hours
 from services.circulation.policies import PolicyRow, PolicySet, read_rows
-from services.circulation.policies_store import check_policies, current_policies, save_policies
+from services.circulation.policies_store import check_policies, current_policies, own_rows, save_policies
 from services.circulation.reports import count_lending, preview_policies
-from services.circulation.tables import Branch
 
 # The package `holidays` marks dates without a decree like this.
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
@@ -49,8 +48,10 @@ class RuleMethods:
     def GetPolicies(
         self, _request: wire.GetPoliciesRequest, session: Session, caller: Context
     ) -> wire.GetPoliciesReply:
-        policies = current_policies(session, parse_id(caller.institution))
-        return wire.GetPoliciesReply(policies=_policies_message(policies))
+        institution_id = parse_id(caller.institution)
+        policies = current_policies(session, institution_id)
+        institution = branches_of(session, institution_id).institution
+        return wire.GetPoliciesReply(policies=_policies_message(policies, institution))
 
     def PutPolicies(self, request: wire.PutPoliciesRequest, context: grpc.ServicerContext) -> wire.PutPoliciesReply:
         caller = rpc.context(context)
@@ -61,14 +62,17 @@ class RuleMethods:
         if request.is_dry_run:
             with self._database.reading(caller) as session:
                 current = check_policies(session, institution_id, **values)
-                preview = preview_policies(session, institution_id, before=current.rows, after=rows)
-            judged = PolicySet(version, rows, default_category)
+                after = own_rows(session, institution_id, rows)
+                preview = preview_policies(session, institution_id, before=current.rows, after=after)
+                institution = branches_of(session, institution_id).institution
+            judged = PolicySet(version, after, default_category)
             return wire.PutPoliciesReply(
-                policies=_policies_message(judged), preview=wire.PolicyPreview(**asdict(preview))
+                policies=_policies_message(judged, institution), preview=wire.PolicyPreview(**asdict(preview))
             )
         with self._database.transaction(caller) as session:
             saved = save_policies(session, institution_id, **values, context=caller)
-        return wire.PutPoliciesReply(policies=_policies_message(saved))
+            institution = branches_of(session, institution_id).institution
+        return wire.PutPoliciesReply(policies=_policies_message(saved, institution))
 
     @reads
     def GetCalendar(self, request: wire.GetCalendarRequest, session: Session, caller: Context) -> wire.GetCalendarReply:
@@ -100,12 +104,11 @@ class RuleMethods:
     def ListBranches(
         self, _request: wire.ListBranchesRequest, session: Session, caller: Context
     ) -> wire.ListBranchesReply:
-        query = select(Branch).where(Branch.institution_id == parse_id(caller.institution)).order_by(Branch.code)
         branches = [
             wire.Branch(
-                code=branch.code, name=text_pb2.LocalText(id=branch.name_id, en=branch.name_en), zone=branch.zone
+                code=branch.full_code, name=text_pb2.LocalText(id=branch.name.id, en=branch.name.en), zone=branch.zone
             )
-            for branch in session.scalars(query)
+            for branch in branches_of(session, parse_id(caller.institution)).all
         ]
         return wire.ListBranchesReply(branches=branches)
 
@@ -155,17 +158,18 @@ def _propose_holidays(year: int, *, language: str) -> list[Closing]:
     ]
 
 
-def policy_row_message(row: PolicyRow) -> loans_pb2.PolicyRow:
-    """Return the message of a policy row."""
+def policy_row_message(row: PolicyRow, institution: str) -> loans_pb2.PolicyRow:
+    """Return the message of a policy row of an institution, by its code."""
     values = asdict(row)
+    values["branch"] = full_code(institution, row.branch)
     values["last_due_on"] = row.last_due_on.isoformat() if row.last_due_on else ""
     sentence = row.not_for_loan_sentence
     values["not_for_loan_sentence"] = text_pb2.LocalText(id=sentence.id, en=sentence.en)
     return loans_pb2.PolicyRow(**values)
 
 
-def _policies_message(policies: PolicySet) -> wire.Policies:
-    rows = [policy_row_message(row) for row in policies.rows]
+def _policies_message(policies: PolicySet, institution: str) -> wire.Policies:
+    rows = [policy_row_message(row, institution) for row in policies.rows]
     return wire.Policies(version=policies.version, rows=rows, default_category=policies.default_category)
 
 

@@ -28,6 +28,7 @@ from chassis.database.db import Database
 from chassis.errors import Error
 from chassis.http.outgoing import OutgoingClient
 from chassis.security.encryption import MasterKey
+from services.notifications.institutions import full_codes
 from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks.events import scopes_for
 
@@ -141,28 +142,36 @@ def delete_old(session: Session) -> None:
 def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn]:
     waits = exists().where(WebhookEvent.webhook_id == Webhook.id, WebhookEvent.delivered_at.is_(None))
     query = select(Webhook).where(Webhook.state == ACTIVE, Webhook.next_at <= now, waits).order_by(Webhook.next_at)
+    webhooks = session.scalars(query).all()
+    branches = full_codes(session) if webhooks else {}
     turns = []
-    for webhook in session.scalars(query):
+    for webhook in webhooks:
         waiting = (
             select(WebhookEvent)
             .where(WebhookEvent.webhook_id == webhook.id, WebhookEvent.delivered_at.is_(None))
             .order_by(WebhookEvent.id)
             .limit(MOST_IN_TURN)
         )
-        deliveries = tuple(Delivery(event.id, body_of(event)) for event in session.scalars(waiting))
+        deliveries = tuple(Delivery(event.id, body_of(event, branches)) for event in session.scalars(waiting))
         secret = master.open(webhook.sealed_secret, use=SEALED_FOR)
         turns.append(Turn(webhook.id, webhook.url, secret, deliveries))
     return turns
 
 
-def body_of(event: WebhookEvent) -> bytes:
-    """Return the body of an event: compact JSON."""
+def body_of(event: WebhookEvent, branches: Mapping[str, str]) -> bytes:
+    """Return the body of an event: compact JSON.
+
+    branches  id -> full code
+    """
+    facts = dict(event.facts)
+    if "branch_id" in facts:
+        facts["branch"] = branches.get(facts.pop("branch_id"))
     document: dict[str, Any] = {
         "id": str(event.id),
         "kind": event.kind,
         "institution_id": str(event.institution_id),
         "occurred_at": clock.utc_text(event.occurred_at, "auto"),
-        "facts": event.facts,
+        "facts": facts,
     }
     if event.member_id is not None:
         document["member_id"] = str(event.member_id)

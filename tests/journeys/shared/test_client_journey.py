@@ -64,12 +64,11 @@ def test_from_a_search_to_the_shelf(client: Client) -> None:
 def test_the_reader_s_branch_comes_first(client: Client) -> None:
     def branches(near: str) -> list[str]:
         holdings = client.search(q="surau", near=near).hits[0].holdings
-        return [f"{holding.institution}/{holding.branch}" for holding in holdings]
+        return [holding.branch for holding in holdings]
 
     elsewhere = next(hit for hit in client.search(q="", limit=100).hits if len(hit.holdings) > 1)
     last_holding = elsewhere.holdings[-1]
-    near = f"{last_holding.institution}/{last_holding.branch}"
-    assert client.get_record(elsewhere.id, near=near).holdings[0].branch == last_holding.branch
+    assert client.get_record(elsewhere.id, near=last_holding.branch).holdings[0].branch == last_holding.branch
     assert branches("PKS/NOWHERE") == branches("")
 
 

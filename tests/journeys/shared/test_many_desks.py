@@ -120,13 +120,13 @@ def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, data
     def scan(member: str) -> tuple[int, Any, str]:
         key = str(uuid.uuid4())
         headers = {"Authorization": http.headers["Authorization"], "Content-Type": "application/json"}
-        body = json.dumps({"member": member, "item": barcode, "branch": "PST"})
+        body = json.dumps({"member": member, "item": barcode, "branch": "PKS/PST"})
         desks.connection.request("POST", "/api/v1/check-outs", body, {**headers, "Idempotency-Key": key})
         with desks.connection.getresponse() as reply:
             return reply.status, json.load(reply), key
 
     def is_known(member: str) -> bool:
-        body = {"member": member, "item": barcode, "branch": "PST", "dry_run": True}
+        body = {"member": member, "item": barcode, "branch": "PKS/PST", "dry_run": True}
         return send(http, "/check-outs", body).status_code == 200
 
     def availability() -> str:
@@ -149,9 +149,9 @@ def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, data
         eventually(lambda: availability() == "out_until", seconds=SECONDS)
         # The answer of the loan was lost on its way: its key replays it, although the copy is out now.
         winner, (_, answer, key) = next((n, r) for n, r in zip(numbers, results, strict=True) if r[0] == 201)
-        again = send(http, "/check-outs", {"member": winner, "item": barcode, "branch": "PST"}, key=key)
+        again = send(http, "/check-outs", {"member": winner, "item": barcode, "branch": "PKS/PST"}, key=key)
         assert (again.status_code, again.json()["loan"]["id"]) == (201, answer["loan"]["id"])
-        assert send(http, "/check-ins", {"item": barcode, "branch": "PST"}).json()["next"] == "shelve"
+        assert send(http, "/check-ins", {"item": barcode, "branch": "PKS/PST"}).json()["next"] == "shelve"
         eventually(lambda: availability() == "can_be_borrowed", seconds=SECONDS)
     http.close()
 
@@ -174,13 +174,15 @@ class Desk:
     def run(self) -> None:
         out: list[str] = []
         for item in itertools.cycle(self.items):
-            self.lent[act(self.http, "/check-outs", item=item, member=self.member, branch="PST")["loan"]["id"]] = item
+            self.lent[act(self.http, "/check-outs", item=item, member=self.member, branch="PKS/PST")["loan"]["id"]] = (
+                item
+            )
             out.append(item)
             if self.stopped.is_set():
                 return
             self.stopped.wait(PAUSE_SECONDS)
             if len(out) > MOST_OUT:
-                self.returned.add(act(self.http, "/check-ins", item=out.pop(0), branch="PST")["loan"]["id"])
+                self.returned.add(act(self.http, "/check-ins", item=out.pop(0), branch="PKS/PST")["loan"]["id"])
 
 
 def collection(title: str, items: Callable[[int], list[str]]) -> list[Record]:
@@ -206,12 +208,12 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
         member = act(office, "/members", **school)["id"]
         items = codes[number * ITEMS_OF_DESK : (number + 1) * ITEMS_OF_DESK]
         desks.append(Desk(client(library, "desk"), member, items, stopped))
-    common = {"branch": "PST", "dry_run": True}
+    common = {"branch": "PKS/PST", "dry_run": True}
     for code in (codes[0], gone):
         for member in (desks[0].member, desks[-1].member):
             body = {**common, "item": code, "member": member}
             eventually(lambda body=body: send(office, "/check-outs", body).status_code == 200, seconds=SECONDS)
-    out = {"member": desks[0].member, "branch": "PST"}
+    out = {"member": desks[0].member, "branch": "PKS/PST"}
     loans = {code: act(office, "/check-outs", item=code, **out)["loan"] for code in (moved, gone)}
 
     with ThreadPoolExecutor(DESKS) as threads:
@@ -246,7 +248,7 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
 
     eventually(follows, seconds=SECONDS)
     for code, notes in ((moved, []), (gone, ["ITEM_NOT_IN_SERVICE"])):
-        reply = act(office, "/check-ins", item=code, branch="PST")
+        reply = act(office, "/check-ins", item=code, branch="PKS/PST")
         assert (reply["loan"]["id"], [note["reason"] for note in reply["notes"]]) == (loans[code]["id"], notes)
     eventually(is_gone, seconds=SECONDS)
     for desk in desks:

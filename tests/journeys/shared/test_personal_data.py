@@ -163,12 +163,12 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     send("POST", f"/data-requests/{request['id']}/answer", {"outcome": "done", "answer": ANSWER})
     send("GET", "/data-requests", None)
     send("GET", f"{path}/data")
-    lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PST"}
+    lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PKS/PST"}
     eventually(lambda: send("POST", "/check-outs", lend).get("loan"))
     send("POST", "/check-outs", {**lend, "member": SEALED["nik"]})
     send("POST", "/check-outs", {**lend, "item": SEALED["email"], "member": SEALED["phone"]})
-    send("POST", "/check-ins", {"item": SEALED["nik"], "branch": "PST"})
-    send("POST", "/check-ins", {"item": "RAHASIA01", "branch": "PST"})
+    send("POST", "/check-ins", {"item": SEALED["nik"], "branch": "PKS/PST"})
+    send("POST", "/check-ins", {"item": "RAHASIA01", "branch": "PKS/PST"})
     return member
 
 

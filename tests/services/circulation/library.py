@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Select, bindparam, select
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.bus.outbox import outbox
 from chassis.context import Context, system
 from chassis.database.db import Database
@@ -42,8 +43,14 @@ BRANCHES = {
     "papua": UUID("0192f3a4-0000-7000-8000-000000000012"),
     "limau": UUID("0192f3a4-0000-7000-8000-000000000021"),
 }
+INSTITUTION_OF = {"pusat": "PKS", "papua": "PKS", "limau": "UNAND"}
 MANAGER = frozenset({"loans.lend", "loans.return", "loans.renew", "loans.read", "loans.override", "loans.at"})
 DESK = MANAGER - {"loans.override", "loans.at"}
+
+
+def full(branch: str) -> str:
+    """Return the full code of a branch of these institutions; a full code as it is."""
+    return branch if "/" in branch else full_code(INSTITUTION_OF[branch], branch)
 
 
 class GrpcContext:
@@ -116,17 +123,17 @@ class Library:
 
     def check_out(self, member: str, item: str, *, branch: str = "pusat", key: str = "", **fields: Any) -> Any:
         context = fields.pop("context", {})
-        request = wire.CheckOutRequest(member=member, item=item, branch=branch, **_with_time(fields))
+        request = wire.CheckOutRequest(member=member, item=item, branch=full(branch), **_with_time(fields))
         return self.call("CheckOut", request, key=key, **context)
 
     def check_in(self, item: str, *, branch: str = "pusat", key: str = "", **fields: Any) -> Any:
         context = fields.pop("context", {})
         return self.call(
-            "CheckIn", wire.CheckInRequest(item=item, branch=branch, **_with_time(fields)), key=key, **context
+            "CheckIn", wire.CheckInRequest(item=item, branch=full(branch), **_with_time(fields)), key=key, **context
         )
 
     def use(self, item: str, *, branch: str = "pusat", key: str = "") -> Any:
-        return self.call("UseInLibrary", wire.UseInLibraryRequest(item=item, branch=branch), key=key)
+        return self.call("UseInLibrary", wire.UseInLibraryRequest(item=item, branch=full(branch)), key=key)
 
     def renew(self, loan: str, *, key: str = "", **fields: Any) -> Any:
         return self.call("RenewLoan", wire.RenewLoanRequest(id=loan, **fields), key=key)

@@ -29,7 +29,7 @@ def monday():
         yield
 
 
-def close(library, first: str, last: str, *, branch: str = "pusat", version: int = 0):
+def close(library, first: str, last: str, *, branch: str = "PKS/pusat", version: int = 0):
     calendar = wire.Calendar(branch=branch, version=version)
     closing = calendar.closed.add(to=last, why="Banjir")
     setattr(closing, "from", first)
@@ -89,7 +89,7 @@ def test_a_loan_in_hours_waits_until_the_branch_opens(library):
     with library.database.transaction(TEST) as session:
         session.execute(update(Loan).values(unit="hour", due_at=due_at, due_on=due_at.date()))
     calendar = wire.Calendar(
-        branch="pusat", weekly=[wire.Weekday(day="wed", hours=[wire.Interval(opens="08:00", closes="16:00")])]
+        branch="PKS/pusat", weekly=[wire.Weekday(day="wed", hours=[wire.Interval(opens="08:00", closes="16:00")])]
     )
     reply = library.call("PutCalendar", wire.PutCalendarRequest(calendar=calendar))
     assert [(moved_loan.loan_id, moved_loan.due_on) for moved_loan in reply.moved] == [(loan.id, "2026-03-04")]
@@ -123,7 +123,7 @@ def test_a_loan_that_ends_in_between_is_left_alone(library, monkeypatch):
 
 def test_how_long_a_branch_was_open_is_kept_whatever_its_calendar_says_later(library):
     resources = Resources(library.settings, library.database, SERVICE)
-    calendar = wire.Calendar(branch="pusat")
+    calendar = wire.Calendar(branch="PKS/pusat")
     for day, closes in (("mon", "16:00"), ("tue", "12:00")):
         calendar.weekly.append(wire.Weekday(day=day, hours=[wire.Interval(opens="08:00", closes=closes)]))
     library.call("PutCalendar", wire.PutCalendarRequest(calendar=calendar))

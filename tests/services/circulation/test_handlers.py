@@ -78,8 +78,8 @@ def test_the_branches_of_an_institution_change_with_its_version(library):
     deliver(library, handlers.copy_institutions, *events)
     (branch,) = library.rows(Branch, Branch.id == BRANCHES["pusat"])
     assert (branch.code, branch.zone) == ("utama", "Asia/Makassar")
-    reply = library.check_out(library.member(), library.item(), branch="utama")
-    assert (reply.loan.branch, reply.loan.zone) == ("utama", "Asia/Makassar")
+    reply = library.check_out(library.member(), library.item(), branch="PKS/utama")
+    assert (reply.loan.branch, reply.loan.zone) == ("PKS/utama", "Asia/Makassar")
 
 
 def test_members_keep_their_newest_numbers_and_a_merged_members_loans_move(library):

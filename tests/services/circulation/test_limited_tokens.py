@@ -90,7 +90,7 @@ def test_it_is_of_one_loan_one_day_and_one_act(library, call):
         ("RenewOwnLoans", wire.RenewOwnLoansRequest()),
         ("ListOwnLoans", wire.ListOwnLoansRequest()),
         ("RenewLoan", wire.RenewLoanRequest(id=loan.id)),
-        ("CheckIn", wire.CheckInRequest(item=loan.item.barcode, branch="pusat")),
+        ("CheckIn", wire.CheckInRequest(item=loan.item.barcode, branch="PKS/pusat")),
         ("ListLoans", wire.ListLoansRequest()),
     ]
     for method, request in refused:

@@ -145,7 +145,7 @@ def test_a_return_elsewhere_is_in_transit_until_it_is_scanned_at_home(library):
     library.check_out(member, item)
     with at("2026-03-03T09:00:00+07:00"):
         reply = library.check_in(item, branch="papua")
-        assert (reply.next, reply.to, reply.loan.returned_at.seconds > 0) == ("transit", "pusat", True)
+        assert (reply.next, reply.to, reply.loan.returned_at.seconds > 0) == ("transit", "PKS/pusat", True)
         assert reasons(lambda: library.check_out(member, item)) == {"ITEM_IN_TRANSIT"}
     with at("2026-03-04T09:00:00+07:00"):
         home = library.check_in(item)
@@ -286,7 +286,7 @@ def test_reading_here_is_counted_once_a_minute_and_an_item_on_loan_is_checked_in
 
 
 def test_a_dry_run_names_the_due_day_and_lends_nothing(library):
-    request = wire.CheckOutRequest(member=library.member(), item=library.item(), branch="pusat")
+    request = wire.CheckOutRequest(member=library.member(), item=library.item(), branch="PKS/pusat")
     reply = library.call("PreviewCheckOut", wire.PreviewCheckOutRequest(check_out=request))
     assert (reply.loan.id, reply.loan.due_on) == ("", "2026-03-09")
     assert not library.rows(Loan)

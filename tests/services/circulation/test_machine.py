@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import func, select
 
 from chassis import clock
+from chassis.branches import full_code
 from chassis.context import Context
 from chassis.ids import new_id
 from rangkiang.circulation.v1.loans_pb2 import RenewLoanRequest
@@ -78,7 +79,8 @@ class Lending(RuleBasedStateMachine):
         if paper is not None:
             more["at"] = self.now - timedelta(hours=paper)
         with clock.frozen(self.now):
-            return act(*arguments, branch=branch, context=context, **more)
+            of = self.ids[self.model[branch].institution].hex[-20:]
+            return act(*arguments, branch=full_code(of, branch), context=context, **more)
 
     def moment(self, paper: int | None) -> datetime:
         """When the next call's act has happened."""

@@ -105,7 +105,7 @@ def at(text: str, zone: str = WIB) -> Any:
 def test_a_week_begins_today_and_names_closed_days_with_their_reason(library):
     with at("2026-03-13T09:00"):
         (hours,) = library.hours(branches=["solok"]).branches
-    assert (hours.institution, hours.branch, hours.zone, hours.has_hours) == ("PKS", "solok", WIB, True)
+    assert (hours.institution, hours.branch, hours.zone, hours.has_hours) == ("PKS", "PKS/solok", WIB, True)
     assert [day.date for day in hours.days] == [f"2026-03-{day}" for day in range(13, 20)]
     assert [(day.season, [span.closes for span in day.hours]) for day in hours.days if day.hours] == [
         ("Ramadan", ["14:00"])
@@ -138,7 +138,7 @@ def test_friday_has_a_break_and_a_day_may_last_until_midnight(library):
 def test_today_is_that_of_the_branch(library, moment, solok, makassar, jayapura):
     with at(moment):
         first = {branch.branch: branch.days[0].date for branch in library.hours(days=1).branches}
-    assert (first["solok"], first["makassar"], first["jayapura"]) == (solok, makassar, jayapura)
+    assert (first["PKS/solok"], first["PKS/makassar"], first["PKS/jayapura"]) == (solok, makassar, jayapura)
 
 
 def test_a_mobile_branch_is_open_at_its_visits(library):

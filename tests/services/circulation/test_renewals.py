@@ -112,7 +112,7 @@ def test_each_list_and_each_borrower_that_staff_read_is_in_the_audit(library):
     loan = library.check_out(card, library.item()).loan
     library.check_out(card, library.item())
     member = library.call("GetBorrower", wire.GetBorrowerRequest(member=card)).member_id
-    first = library.call("ListLoans", wire.ListLoansRequest(branch="pusat", limit=1))
+    first = library.call("ListLoans", wire.ListLoansRequest(branch="PKS/pusat", limit=1))
     for fields in (
         {"member": card, "with_returned": True},
         {"item": loan.item.barcode, "is_overdue": True},
@@ -127,7 +127,7 @@ def test_each_list_and_each_borrower_that_staff_read_is_in_the_audit(library):
     pks = ("circulation.list_loans", "institution", str(PKS))
     assert [(*row[:3], json.loads(row.facts)) for row in library.execute(looks.order_by(acts.c.number))] == [
         ("circulation.read_borrower", "member", member, {}),
-        (*pks, {"branch": "pusat", "shown": 1}),
+        (*pks, {"branch": "PKS/pusat", "shown": 1}),
         ("circulation.list_loans", "member", member, {"with_returned": True, "shown": 2}),
         (*pks, {"item": loan.item.barcode, "is_overdue": True, "shown": 0}),
         (*pks, {"shown": 0}),
@@ -164,7 +164,7 @@ def test_loans_are_listed_by_member_branch_group_and_overdue_page_by_page(librar
         return [loan.id for loan in library.call("ListLoans", wire.ListLoansRequest(**fields)).loans]
 
     assert set(listed(member=member)) == {loan.id for loan in loans}
-    assert listed(branch="papua") == [elsewhere.id]
+    assert listed(branch="PKS/papua") == [elsewhere.id]
     assert len(listed(group="7A")) == 3
     assert listed(item=elsewhere.item.barcode) == [elsewhere.id]
     assert not listed(is_overdue=True)
@@ -224,4 +224,4 @@ def test_a_borrower_has_a_limit_and_reasons_and_an_item_its_state(library):
         assert [refusal.reason for refusal in borrower.refusals] == ["MEMBER_SUSPENDED"]
         assert borrower.suspension.ends_on == "2026-03-14"
         shown = library.call("FindItem", wire.FindItemRequest(item=item))
-        assert (shown.state, shown.to, shown.HasField("loan")) == ("transit", "pusat", False)
+        assert (shown.state, shown.to, shown.HasField("loan")) == ("transit", "PKS/pusat", False)

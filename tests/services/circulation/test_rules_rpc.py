@@ -111,7 +111,7 @@ def test_saved_rules_are_in_force_for_their_institution_alone(desk, other_desk, 
     policies = desk.GetPolicies(wire.GetPoliciesRequest()).policies
     policies.rows[0].loan_limit = 5
     closed = LocalText(id="Arsip dibaca di sini.", en="The archive is read here.")
-    policies.rows.add(branch="pusat", unit="day", period=7, renew_from="due", not_for_loan_sentence=closed)
+    policies.rows.add(branch="PKS/pusat", unit="day", period=7, renew_from="due", not_for_loan_sentence=closed)
     policies.rows[0].last_due_on = "2026-12-18"
     saved = desk.PutPolicies(wire.PutPoliciesRequest(policies=policies)).policies
     assert saved.version == 1
@@ -179,7 +179,7 @@ def week(*days: str) -> list[wire.Weekday]:
 
 
 def test_a_calendar_is_saved_with_its_version(desk, other_desk, database):
-    calendar = desk.GetCalendar(wire.GetCalendarRequest(branch="papua")).calendar
+    calendar = desk.GetCalendar(wire.GetCalendarRequest(branch="PKS/papua")).calendar
     assert (calendar.version, calendar.zone, list(calendar.weekly)) == (0, "Asia/Jayapura", [])
     calendar.weekly.extend(week("mon", "tue"))
     calendar.closed.append(wire.Closing(**{"from": "2026-03-21", "to": "2026-03-22"}, why="Idul Fitri"))
@@ -190,14 +190,14 @@ def test_a_calendar_is_saved_with_its_version(desk, other_desk, database):
     saved = desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar)).calendar
     calendar.version = 1
     calendar.weeks.append(wire.DatedWeek(weekly=week("mon", "tue")))
-    assert saved == calendar == desk.GetCalendar(wire.GetCalendarRequest(branch="papua")).calendar
+    assert saved == calendar == desk.GetCalendar(wire.GetCalendarRequest(branch="PKS/papua")).calendar
     assert desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar)).calendar == saved
     calendar.version = 0
     with pytest.raises(Outdated):
         desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar))
     for call in (desk, other_desk):
         with pytest.raises(NotFound):
-            call.GetCalendar(wire.GetCalendarRequest(branch="nowhere" if call is desk else "papua"))
+            call.GetCalendar(wire.GetCalendarRequest(branch="PKS/nowhere" if call is desk else "PKS/papua"))
     with database.reading(TEST) as session:
         assert calendar_of(session, PUSAT).weeks == ()
         audited = session.execute(select(acts.c.act, acts.c.kind, acts.c.object)).one()
@@ -205,7 +205,7 @@ def test_a_calendar_is_saved_with_its_version(desk, other_desk, database):
 
 
 def test_a_calendar_with_faults_is_refused_as_a_whole(desk):
-    calendar = wire.Calendar(branch="pusat", weekly=[*week("mon"), *week("mon"), *week("senin")])
+    calendar = wire.Calendar(branch="PKS/pusat", weekly=[*week("mon"), *week("mon"), *week("senin")])
     calendar.closed.append(wire.Closing(**{"from": "2026-03-22", "to": "2026-03-21"}))
     with pytest.raises(Invalid) as refusal:
         desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar))
@@ -238,8 +238,8 @@ def test_a_holiday_by_the_moon_of_a_later_year_is_an_estimate(desk):
 def test_branches_are_those_of_the_institution(desk):
     branches = desk.ListBranches(wire.ListBranchesRequest()).branches
     assert [(branch.code, branch.zone) for branch in branches] == [
-        ("papua", "Asia/Jayapura"),
-        ("pusat", "Asia/Jakarta"),
+        ("PKS/papua", "Asia/Jayapura"),
+        ("PKS/pusat", "Asia/Jakarta"),
     ]
 
 
@@ -276,10 +276,10 @@ def test_a_report_sums_the_facts_of_its_days(desk, other_desk, database):
         counts = of.ReportLending(wire.ReportLendingRequest(**{"from": first, "to": last, "by": by})).counts
         return {row.value: (row.loans, row.renewals, row.returns, row.refusals) for row in counts}
 
-    assert report("branch") == {"papua": (0, 0, 1, 0), "pusat": (1, 1, 0, 3)}
+    assert report("branch") == {"PKS/papua": (0, 0, 1, 0), "PKS/pusat": (1, 1, 0, 3)}
     assert report("class") == {"": (0, 0, 1, 0), "2X4.1": (0, 1, 0, 0), "800": (1, 0, 0, 0)}
     assert report("month", "2026-05-01", "2026-06-30") == {"2026-05": (1, 0, 0, 0), "2026-06": (1, 1, 1, 3)}
-    assert report("branch", of=other_desk) == {"limau": (1, 0, 0, 0)}
+    assert report("branch", of=other_desk) == {"UNAND/limau": (1, 0, 0, 0)}
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_coming_hours_move_due_dates_and_can_be_removed(library):
     save(library, {"weekly": SIX_DAYS})
     loan = library.check_out(library.member(), library.item()).loan
     assert loan.due_on == "2026-03-09"
-    request = rules_pb2.GetCalendarRequest(branch="pusat")
+    request = rules_pb2.GetCalendarRequest(branch="PKS/pusat")
     calendar = library.call("GetCalendar", request).calendar
     today = list(calendar.weekly)
     del calendar.weekly[0]

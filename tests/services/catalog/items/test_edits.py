@@ -34,7 +34,7 @@ def caller(database: Database, import_: Importer) -> Context:
 
 def add(database: Database, caller: Context, **values: Any) -> Any:
     with database.transaction(caller) as session:
-        return fast_add(session, **{"barcode": "N", "branch": "PST", **values}, context=caller)
+        return fast_add(session, **{"barcode": "N", "branch": "PKS/PST", **values}, context=caller)
 
 
 def change(database: Database, caller: Context, item_id: UUID, version: int, **values: Any) -> EditedItem:
@@ -58,7 +58,7 @@ def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Co
         record = session.scalars(select(Record).where(Record.id == UUID(added.record_id))).one()
         assert session.get(IndexQueue, record.number) is not None
         audited = session.execute(select(acts.c.act, acts.c.object, acts.c.actor)).all()
-    assert (str(listed.id), listed.is_fast_add, listed.branch, cursor) == (added.id, True, "PST", "")
+    assert (str(listed.id), listed.is_fast_add, listed.branch, cursor) == (added.id, True, "PKS/PST", "")
     assert b'"available":1' in record.holdings
     assert b"Fuadi" in record.brief
     assert audited == [("catalog.fast_add", added.id, "account-1")]

@@ -63,7 +63,7 @@ def test_books_are_sorted_by_call_number_without_repetition(database: Database, 
     section = neighbours_of(database, shelf["Bianglala"])
     assert titles(section) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
     assert [neighbour.call_number for neighbour in section.neighbours if neighbour.here] == ["813 NAV b"]
-    assert (section.institution, section.branch) == ("PKS", "PST")
+    assert (section.institution, section.branch) == ("PKS", "PKS/PST")
     assert section.branch_name is not None
 
 
@@ -81,7 +81,7 @@ def test_books_with_the_same_call_number_are_neighbours(database: Database, shel
 
 
 def test_a_branch_without_the_book_is_replaced_by_a_branch_with_it(database: Database, shelf: dict[str, str]) -> None:
-    assert neighbours_of(database, shelf["Agama"], branch="PKS/TJH").branch == "PST"
+    assert neighbours_of(database, shelf["Agama"], branch="PKS/TJH").branch == "PKS/PST"
     assert titles(neighbours_of(database, shelf["Di tempat lain"], branch="nonsense")) == ["Di tempat lain"]
 
 

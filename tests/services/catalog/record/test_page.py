@@ -141,8 +141,8 @@ def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any,
     id_of_record = record_id(resources, "(TEST)8")
     items = call("ListItems", wire.ListItemsRequest(record_id=id_of_record, branch="PKS/TJH")).items
     assert [(item.branch, item.room, item.availability) for item in items] == [
-        ("TJH", "Lantai 2", "read_here_only"),
-        ("PST", "", "can_be_borrowed"),
+        ("PKS/TJH", "Lantai 2", "read_here_only"),
+        ("PKS/PST", "", "can_be_borrowed"),
     ]
     assert (items[1].enumeration, items[1].chronology, items[1].copy) == ("Vol. 3 No. 2", "Mei 2026", "2")
     parts = items[0].call_number_parts
@@ -158,7 +158,7 @@ def test_neighbours_and_classes_over_the_wire(call: Any, resources: Resources) -
         ("050 HOR h", False),
         ("398.2", True),
     ]
-    assert (reply.institution, reply.branch, reply.branch_name.id) == ("PKS", "PST", "PST")
+    assert (reply.institution, reply.branch, reply.branch_name.id) == ("PKS", "PKS/PST", "PST")
     assert orjson.loads(reply.neighbours[0].record.brief)["title"] == "Surau itu roboh"
     arrivals = call("ListArrivals", browsing.ListArrivalsRequest(branch="PKS/TJH", limit=2))
     assert [orjson.loads(record.brief)["title"] for record in arrivals.records] == ["Surau itu roboh"]
@@ -175,4 +175,4 @@ def test_the_display_over_the_wire(call: Any, resources: Resources) -> None:
     request = wire.GetRecordRequest(id=record_id(resources, "(TEST)8"), branch="PKS/TJH")
     reply = call("GetRecord", request)
     assert orjson.loads(reply.display)["relations"][0]["id"] == record_id(resources, "(TEST)7")
-    assert [holding["branch"] for holding in orjson.loads(reply.holdings)] == ["TJH", "PST"]
+    assert [holding["branch"] for holding in orjson.loads(reply.holdings)] == ["PKS/TJH", "PKS/PST"]

@@ -100,7 +100,7 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     assert (reply.total, len(reply.hits), reply.next) == (1, 1, "")
     brief = orjson.loads(reply.hits[0].brief)
     assert (brief["title"], brief["institution"]) == ("Kaba Cindua Mato", "PKS")
-    assert [holding["branch"] for holding in orjson.loads(reply.hits[0].holdings)] == ["PST", "TJH"]
+    assert [holding["branch"] for holding in orjson.loads(reply.hits[0].holdings)] == ["PKS/PST", "PKS/TJH"]
     labels = {value.value: (value.count, value.label.id) for value in reply.facets[0].values}
     assert labels["PKS/PST"] == (1, "Perpustakaan Pusat")
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
@@ -164,8 +164,8 @@ def test_records_are_listed_by_number(call: Call) -> None:
 def test_items_by_branch_with_their_names(call: Call) -> None:
     reply = call("ListItems", wire.ListItemsRequest(record_id=found(call).hits[0].id))
     assert [(item.barcode, item.branch, item.branch_name.en, item.availability) for item in reply.items] == [
-        ("K1", "PST", "Central Library", "can_be_borrowed"),
-        ("K2", "TJH", "Tanjung Harapan Reading Room", "can_be_borrowed"),
+        ("K1", "PKS/PST", "Central Library", "can_be_borrowed"),
+        ("K2", "PKS/TJH", "Tanjung Harapan Reading Room", "can_be_borrowed"),
     ]
 
 
