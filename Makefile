@@ -29,7 +29,7 @@ test: setup  ## run everything: checks, types, and all tests on real servers
 	@$(MAKE) --jobs=4 --output-sync services lint types
 	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
 
-lint: setup  ## run ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
+lint: setup  ## run ruff, import contracts, stubs, proto, OpenAPI, shell, Dockerfile, manifests, checkov
 	@.ci/lint
 
 types: setup  ## run mypy in strict mode

@@ -30,7 +30,7 @@ from chassis.security.auth import TokenState
 from chassis.settings import Settings
 from gateway import api, oauth, partners, problems, web
 from gateway.api import search
-from gateway.api.openapi import add_problems
+from gateway.api.document import SERVERS, TAGS, add_common_parts
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
 from gateway.clients import Clients
@@ -56,11 +56,11 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 class Gateway(FastAPI):
-    """A FastAPI application whose OpenAPI document has problem documents."""
+    """A FastAPI application whose OpenAPI document has the parts that no single route has."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = add_problems(super().openapi())
+            self.openapi_schema = add_common_parts(super().openapi())
         return self.openapi_schema
 
 
@@ -89,6 +89,8 @@ def create_app(settings: Settings) -> FastAPI:
             "Responses of routes with 304 have a strong ETag; a client can send it back as If-None-Match."
         ),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
+        servers=SERVERS,
         lifespan=lifespan,
         openapi_url=None,
         docs_url=None,

@@ -47,6 +47,7 @@ class Scanned(models.Scanned):
     )
 
 
+_RETURNED = models.SlipDeliveryBody()
 # Codes of these kinds cannot be the barcode of an item, so circulation is not called.
 _NO_ITEM = ("card_revoked", "empty", "url")
 
@@ -104,16 +105,15 @@ async def make_slip(
     member_id: MemberId,
     members: Members,
     notifications: Notifications,
-    body: models.SlipDeliveryBody | None = None,
+    body: models.SlipDeliveryBody = _RETURNED,
 ) -> models.SlipCode:
     """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice.
 
     A code that no channel can send is refused with `CODE_NO_ADDRESS` or `CODE_NO_CHANNEL`.
     """
-    send = body is not None and body.send
-    if send:
+    if body.send:
         await call(request, notifications.CheckCode, CheckCodeRequest(member_id=member_id))
-    reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
+    reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=body.send))
     return to_model(models.SlipCode, reply)
 
 

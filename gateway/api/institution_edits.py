@@ -50,7 +50,7 @@ def _documented(summary: str, example: Any, method: str, kinds: str = "") -> dic
     )
     if kinds:
         content = {f"image/{kind}": _BINARY for kind in kinds.split()}
-        arguments["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
+        arguments["openapi_extra"] |= {"requestBody": {"required": True, "content": content}}
     return arguments
 
 

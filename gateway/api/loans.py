@@ -29,6 +29,7 @@ LoanId = Annotated[
 ]
 
 
+_AS_USUAL = models.RenewBody()
 _ROW_EXAMPLE = {
     "category": "umum", "collection": "", "branch": "", "unit": "day", "period": 7, "renewals": 1, "loan_limit": 3,
 }  # fmt: skip
@@ -88,10 +89,10 @@ async def explain_loan(
 
 @router.post("/loans/{loan_id}/renew", **documented("Renew a loan", "circulation.RenewLoan", errors=(404, 409)))
 async def renew_loan(
-    request: Request, loan_id: LoanId, circulation: Circulation, body: models.RenewBody | None = None
+    request: Request, loan_id: LoanId, circulation: Circulation, body: models.RenewBody = _AS_USUAL
 ) -> models.RenewedLoan:
     """Renew a loan, which moves its due date. A refusal lists all reasons."""
-    message = to_message(wire.RenewLoanRequest, body or models.RenewBody(), id=loan_id)
+    message = to_message(wire.RenewLoanRequest, body, id=loan_id)
     return to_model(models.RenewedLoan, await call(request, circulation.RenewLoan, message))
 
 

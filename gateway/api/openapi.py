@@ -8,17 +8,19 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 from fastapi import Depends, Header, Security
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBearer, OAuth2
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from chassis.errors import Unauthenticated
 from chassis.models import ResponseModel, example_of
 from chassis.rpc.interceptors import options_of
+from gateway.api.document import SCOPES, headers_of
 from gateway.api.queries import parameters_of, read_query
-from gateway.api.schemas import JSON, Problem
+from gateway.api.schemas import JSON
 from gateway.api.validation import check_media_type
 from gateway.api.writes import Version
 from gateway.callers import Callers
@@ -47,12 +49,9 @@ _OF_CALLS = (429, 503, 504)
 _OF_CALLERS = (401, 403)
 _OF_KEYS = (409, 422)
 _OF_VERSIONS = (412, 428)
-_REPLAYED = {
-    "Idempotency-Replayed": {
-        "description": "`true` when the response is that of an earlier request with the same key.",
-        "schema": {"type": "string", "enum": ["true"]},
-    }
-}
+_LIMITED = ("RateLimit", "RateLimit-Policy")
+# Headers of an error; those of every response are added to them.
+_ERROR_HEADERS = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 
 class _AccessToken(HTTPBearer):
@@ -66,8 +65,20 @@ class _AccessToken(HTTPBearer):
             raise Unauthenticated("SIGN_IN_NEEDED")
 
 
+class _ClientToken(OAuth2):
+    """Dependency that only describes how a program gets a token; `access_token` refuses requests without one."""
+
+    async def __call__(self, request: HTTPConnection) -> None: ...
+
+
 access_token = _AccessToken(
-    scheme_name="access_token", description="An access token of POST /api/v1/sign-in or /api/v1/tokens."
+    scheme_name="access_token",
+    description="The access token of a person (`POST /api/v1/sign-in`) or a program. It has the scopes of its account.",
+)
+client_token = _ClientToken(
+    scheme_name="client",
+    description="The access token of a program, a client of the institution.",
+    flows=OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES)),
 )
 
 
@@ -116,8 +127,9 @@ def documented(
     raises       ValueError  `method` does not exist
     """
     dependencies: list[Any] = []
+    is_public = True
     statuses = {400, *errors}
-    headers: dict[str, Any] = {}
+    headers = [*_LIMITED] if method else []
     if method:
         service, _, name = method.rpartition(".")
         path = f"/{service}/{name}" if "." in service else f"/rangkiang.{service}.v1.{service.title()}/{name}"
@@ -125,35 +137,42 @@ def documented(
         if not options.scope:
             raise ValueError(f"no such method: {method}")
         statuses |= {*_OF_CALLS}
-        if options.scope != "public":
+        is_public = options.scope == "public"
+        if not is_public:
             statuses |= {*_OF_CALLERS}
-            dependencies.append(Security(access_token, scopes=[options.scope]))
+            dependencies.append(Security(access_token))
+            if options.scope in SCOPES:
+                dependencies.append(Security(client_token, scopes=[options.scope]))
         if options.keyed:
             statuses |= {*_OF_KEYS}
-            headers = _REPLAYED
+            headers.append("Idempotency-Replayed")
             dependencies.append(Depends(idempotency_key_unless_dry_run if has_dry_run else idempotency_key))
     successes = {status: summary, **otherwise}
     responses: dict[int | str, Any] = {
-        code: {"description": text} | ({"headers": headers} if headers else {}) for code, text in successes.items()
+        code: {"description": text, "headers": headers_of(*headers)} for code, text in successes.items()
     }
     if content:
         responses[status]["content"] = dict(content)
     if example is not None:
         responses[status].setdefault("content", {})[JSON] = {"example": example}
     if revalidates:
-        responses[304] = {"description": "The response that If-None-Match names is still current."}
+        responses[status]["headers"] |= headers_of("ETag")
+        description = "The response that If-None-Match names is still current."
+        responses[304] = {"description": description, "headers": headers_of(*headers, "ETag")}
     responses |= {code: _problem(code) for code in sorted(statuses)}
     return {
         "summary": summary,
         "status_code": status,
         "responses": responses,
         "dependencies": dependencies,
+        "openapi_extra": {"security": []} if is_public else {},
     }
 
 
 def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": _ERRORS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+    headers = headers_of(*_LIMITED, *_ERROR_HEADERS.get(status, ()))
+    return {"description": _ERRORS[status], "headers": headers, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
 class ApiRoute(APIRoute):
@@ -169,12 +188,13 @@ class ApiRoute(APIRoute):
         if Version in hints.values():
             responses |= {status: _problem(status) for status in _OF_VERSIONS}
         model = arguments.get("response_model") or hints.get("return")
-        is_model = isinstance(model, type) and issubclass(model, ResponseModel)
-        for status, response in responses.items() if is_model else ():
-            if status == arguments["status_code"]:
-                response.setdefault("content", {}).setdefault(JSON, {"example": example_of(model)})
-            elif int(status) < 300:
-                response["model"] = model
+        if isinstance(model, type) and issubclass(model, ResponseModel):
+            for status, response in responses.items():
+                if status == arguments["status_code"]:
+                    response.setdefault("content", {}).setdefault(JSON, {"example": example_of(model)})
+                    response["headers"] |= headers_of("ETag") if "version" in model.model_fields else {}
+                elif int(status) < 300:
+                    response["model"] = model
         arguments |= {"operation_id": endpoint.__name__, "response_model_exclude_none": True}
         super().__init__(path, endpoint, **arguments)
         if self._takes_json():
@@ -221,23 +241,3 @@ def _refuse_repeated(request: Request, query: Any) -> None:
         takes_list = parameters_of(query)
         if any(count > 1 and takes_list.get(name) is False for name, count in counts.items()):
             read_query(query, request, strict=True)
-
-
-def add_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schema of problem documents to FastAPI's document, and return it.
-
-    FastAPI's 422 for invalid input goes, because this API responds with 400, and so do empty defaults of parameters,
-    which stand for an absent parameter.
-    """
-    schemas = document["components"]["schemas"]
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= {**problem.pop("$defs"), "Problem": problem}
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        if JSON in operation["responses"].get("422", {}).get("content", {}):
-            del operation["responses"]["422"]
-        for parameter in operation.get("parameters", ()):
-            if parameter["schema"].get("default") in ("", []):
-                del parameter["schema"]["default"]
-    return document

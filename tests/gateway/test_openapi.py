@@ -212,3 +212,19 @@ def test_every_property_of_a_schema_has_a_description(http: httpx.Client) -> Non
         for member, shape in schema["properties"].items()
         if not shape.get("description")
     ] == []
+
+
+def test_an_operation_for_callers_declares_the_token_and_the_scope_of_clients(http: httpx.Client) -> None:
+    described = http.get("/openapi.json").json()
+    security = {operation["operationId"]: operation["security"] for _, operation in operations(http)}
+    assert security["check_in"] == [{"access_token": []}, {"client": ["loans.return"]}]
+    assert security["list_own_loans"] == [{"access_token": []}]
+    assert security["search"] == security["sign_in"] == []
+    scopes = described["components"]["securitySchemes"]["client"]["flows"]["clientCredentials"]["scopes"]
+    used = {scope for way in security.values() for named in way for scope in named.get("client", ())}
+    assert used == set(scopes)
+
+
+def test_every_operation_is_under_a_tag_with_a_text(http: httpx.Client) -> None:
+    tags = {tag["name"] for tag in http.get("/openapi.json").json()["tags"] if tag["description"]}
+    assert {tag for _, operation in operations(http) for tag in operation["tags"]} == tags
