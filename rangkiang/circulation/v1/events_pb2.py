@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rangkiang/circulation/v1/events.proto\x12\x18rangkiang.circulation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\nLoanOpened\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x10\n\x08imported\x18\x02 \x01(\x08\"N\n\x0bLoanRenewed\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\r\n\x05moved\x18\x02 \x01(\x08\"@\n\x0cLoanReturned\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\"=\n\tCopyMoved\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\"\xdb\x01\n\x08LoanCopy\x12\x0f\n\x07loan_id\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x15\n\rstate_version\x18\x04 \x01(\x03\x12\r\n\x05state\x18\x05 \x01(\t\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12*\n\x06\x64ue_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64ue_on\x18\x08 \x01(\t\x12\x11\n\tbranch_id\x18\t \x01(\t\x12\r\n\x05title\x18\n \x01(\t\"g\n\x0bLoanDueSoon\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\x12\n\n\x02on\x18\x03 \x01(\t\x12\x0c\n\x04zone\x18\x04 \x01(\t\"\x88\x01\n\x0bLoanOverdue\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x11\n\topen_days\x18\x04 \x01(\x05\x12\n\n\x02on\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\"w\n\x11SuspensionStarted\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x11\n\tbegins_on\x18\x02 \x01(\t\x12\x0f\n\x07\x65nds_on\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\"$\n\x0fSuspensionEnded\x12\x11\n\tmember_id\x18\x01 \x01(\t\"v\n\x0fPoliciesChanged\x12\x16\n\x0einstitution_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12:\n\x0eread_here_only\x18\x03 \x03(\x0b\x32\".rangkiang.circulation.v1.ReadHere\"L\n\x08ReadHere\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tbranch_id\x18\x02 \x01(\t\x12\x19\n\x11is_read_here_only\x18\x03 \x01(\x08\"!\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"\x8f\x01\n\rSnapshotReply\x12\x31\n\x05loans\x18\x01 \x03(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12;\n\x08policies\x18\x02 \x03(\x0b\x32).rangkiang.circulation.v1.PoliciesChanged\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%rangkiang/circulation/v1/events.proto\x12\x18rangkiang.circulation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\nLoanOpened\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x10\n\x08imported\x18\x02 \x01(\x08\"N\n\x0bLoanRenewed\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\r\n\x05moved\x18\x02 \x01(\x08\"@\n\x0cLoanReturned\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\"=\n\tCopyMoved\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\"\xec\x01\n\x08LoanCopy\x12\x0f\n\x07loan_id\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x15\n\rstate_version\x18\x04 \x01(\x03\x12\r\n\x05state\x18\x05 \x01(\t\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12*\n\x06\x64ue_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64ue_on\x18\x08 \x01(\t\x12\x11\n\tbranch_id\x18\t \x01(\t\x12\r\n\x05title\x18\n \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x0b \x01(\t\"g\n\x0bLoanDueSoon\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\x12\n\n\x02on\x18\x03 \x01(\t\x12\x0c\n\x04zone\x18\x04 \x01(\t\"\x88\x01\n\x0bLoanOverdue\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x11\n\topen_days\x18\x04 \x01(\x05\x12\n\n\x02on\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\"w\n\x11SuspensionStarted\x12\x30\n\x04loan\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12\x11\n\tbegins_on\x18\x02 \x01(\t\x12\x0f\n\x07\x65nds_on\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\"$\n\x0fSuspensionEnded\x12\x11\n\tmember_id\x18\x01 \x01(\t\"v\n\x0fPoliciesChanged\x12\x16\n\x0einstitution_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12:\n\x0eread_here_only\x18\x03 \x03(\x0b\x32\".rangkiang.circulation.v1.ReadHere\"L\n\x08ReadHere\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tbranch_id\x18\x02 \x01(\t\x12\x19\n\x11is_read_here_only\x18\x03 \x01(\x08\"!\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"\x8f\x01\n\rSnapshotReply\x12\x31\n\x05loans\x18\x01 \x03(\x0b\x32\".rangkiang.circulation.v1.LoanCopy\x12;\n\x08policies\x18\x02 \x03(\x0b\x32).rangkiang.circulation.v1.PoliciesChanged\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,21 +41,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COPYMOVED']._serialized_start=328
   _globals['_COPYMOVED']._serialized_end=389
   _globals['_LOANCOPY']._serialized_start=392
-  _globals['_LOANCOPY']._serialized_end=611
-  _globals['_LOANDUESOON']._serialized_start=613
-  _globals['_LOANDUESOON']._serialized_end=716
-  _globals['_LOANOVERDUE']._serialized_start=719
-  _globals['_LOANOVERDUE']._serialized_end=855
-  _globals['_SUSPENSIONSTARTED']._serialized_start=857
-  _globals['_SUSPENSIONSTARTED']._serialized_end=976
-  _globals['_SUSPENSIONENDED']._serialized_start=978
-  _globals['_SUSPENSIONENDED']._serialized_end=1014
-  _globals['_POLICIESCHANGED']._serialized_start=1016
-  _globals['_POLICIESCHANGED']._serialized_end=1134
-  _globals['_READHERE']._serialized_start=1136
-  _globals['_READHERE']._serialized_end=1212
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1214
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1247
-  _globals['_SNAPSHOTREPLY']._serialized_start=1250
-  _globals['_SNAPSHOTREPLY']._serialized_end=1393
+  _globals['_LOANCOPY']._serialized_end=628
+  _globals['_LOANDUESOON']._serialized_start=630
+  _globals['_LOANDUESOON']._serialized_end=733
+  _globals['_LOANOVERDUE']._serialized_start=736
+  _globals['_LOANOVERDUE']._serialized_end=872
+  _globals['_SUSPENSIONSTARTED']._serialized_start=874
+  _globals['_SUSPENSIONSTARTED']._serialized_end=993
+  _globals['_SUSPENSIONENDED']._serialized_start=995
+  _globals['_SUSPENSIONENDED']._serialized_end=1031
+  _globals['_POLICIESCHANGED']._serialized_start=1033
+  _globals['_POLICIESCHANGED']._serialized_end=1151
+  _globals['_READHERE']._serialized_start=1153
+  _globals['_READHERE']._serialized_end=1229
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1231
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1264
+  _globals['_SNAPSHOTREPLY']._serialized_start=1267
+  _globals['_SNAPSHOTREPLY']._serialized_end=1410
 # @@protoc_insertion_point(module_scope)

@@ -131,6 +131,7 @@ class LoanCopy(_message.Message):
     DUE_ON_FIELD_NUMBER: _builtins.int
     BRANCH_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    BARCODE_FIELD_NUMBER: _builtins.int
     loan_id: _builtins.str
     institution_id: _builtins.str
     item_id: _builtins.str
@@ -145,6 +146,8 @@ class LoanCopy(_message.Message):
     """The branch of the act; for an item in transit its destination."""
     title: _builtins.str
     """At most 120 characters; empty in events of releases before 0.4."""
+    barcode: _builtins.str
+    """Of the item; empty in events of releases before 0.6."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -160,10 +163,11 @@ class LoanCopy(_message.Message):
         due_on: _builtins.str = ...,
         branch_id: _builtins.str = ...,
         title: _builtins.str = ...,
+        barcode: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_id", b"branch_id", "due_at", b"due_at", "due_on", b"due_on", "institution_id", b"institution_id", "item_id", b"item_id", "loan_id", b"loan_id", "member_id", b"member_id", "state", b"state", "state_version", b"state_version", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "branch_id", b"branch_id", "due_at", b"due_at", "due_on", b"due_on", "institution_id", b"institution_id", "item_id", b"item_id", "loan_id", b"loan_id", "member_id", b"member_id", "state", b"state", "state_version", b"state_version", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

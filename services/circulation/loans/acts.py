@@ -177,4 +177,5 @@ def loan_copy(
         due_on=due_on.isoformat() if due_on is not None else "",
         branch_id=str(branch_id or ""),
         title=copy.title,
+        barcode=copy.barcode,
     )

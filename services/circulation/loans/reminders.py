@@ -147,7 +147,7 @@ def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]
     query = (
         select(
             Loan.id, Loan.version, Loan.branch_id, Loan.borrower_id, Loan.lent_at, Loan.due_at, Loan.due_on,
-            Copy.id.label("copy_id"), Copy.institution_id, Copy.state_version, Copy.title,
+            Copy.id.label("copy_id"), Copy.institution_id, Copy.state_version, Copy.title, Copy.barcode,
         )
         .join(Copy, Copy.id == Loan.copy_id)
         .where(Loan.institution_id == night.institution_id, Loan.returned_at.is_(None), Loan.branch_id.in_(in_zone))
@@ -199,7 +199,7 @@ def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[
     loan = LoanCopy(
         loan_id=str(row.id), institution_id=str(row.institution_id), item_id=str(row.copy_id),
         state_version=row.state_version, state=ON_LOAN, member_id=str(row.borrower_id), due_at=row.due_at,
-        due_on=row.due_on.isoformat(), branch_id=str(row.branch_id), title=row.title,
+        due_on=row.due_on.isoformat(), branch_id=str(row.branch_id), title=row.title, barcode=row.barcode,
     )  # fmt: skip
     on = night.night.isoformat()
     message: LoanDueSoon | LoanOverdue

@@ -46,6 +46,7 @@ TURN_SECONDS = 10.0
 SEALED_FOR = "webhook"
 CONTACT = "webhook contact"
 ACTIVE, DISABLED = "active", "disabled"
+PAYLOAD_VERSION = 1  # grows when a field of an event changes or goes; new fields do not change it
 MAKER_WITHOUT_SCOPES = "MAKER_WITHOUT_SCOPES"  # reason of a webhook that has ended with its maker
 
 # Ids of makers -> id -> scopes; without those that have ended. Raises Unavailable or TooLate without an answer.
@@ -167,6 +168,7 @@ def body_of(event: WebhookEvent, branches: Mapping[str, str]) -> bytes:
     if "branch_id" in facts:
         facts["branch"] = branches.get(facts.pop("branch_id"))
     document: dict[str, Any] = {
+        "payload_version": PAYLOAD_VERSION,
         "id": str(event.id),
         "kind": event.kind,
         "institution_id": str(event.institution_id),

@@ -85,6 +85,8 @@ def loan_event(kind: str, loan: LoanCopy, **more: Any) -> PartnerEvent:
     facts = {
         "loan_id": loan.loan_id,
         "item_id": loan.item_id,
+        "barcode": loan.barcode or None,
+        "title": loan.title or None,
         "branch_id": loan.branch_id,
         "due_on": loan.due_on,
         "version": loan.state_version,

@@ -77,9 +77,9 @@ def test_a_fact_has_ids_dates_and_the_title_and_names_nobody(library):
     (event,) = night(library, "2026-03-06T02:10:00+07:00")
     assert event["loan"].keys() == {
         "loan_id", "institution_id", "item_id", "state_version", "state", "member_id", "due_at", "due_on", "branch_id",
-        "title",
+        "title", "barcode",
     }  # fmt: skip
-    assert event["loan"]["title"] == loan.item.title
+    assert (event["loan"]["title"], event["loan"]["barcode"]) == (loan.item.title, loan.item.barcode)
     assert event["loan"]["due_on"] == "2026-03-09"
     assert (event["on"], event["zone"]) == ("2026-03-06", "Asia/Jakarta")
     assert loan.card not in str(event)

@@ -147,6 +147,7 @@ def lend(
         due_on="2026-12-01",
         branch_id=str(new_id()),
         title="Rahasia <b>Judul</b>",
+        barcode="KS0015001",
     )
     loan.due_at.FromDatetime(NOON + timedelta(days=7))
     context = Context(institution=str(institution), actor="system:test")

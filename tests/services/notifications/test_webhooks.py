@@ -61,7 +61,8 @@ def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpRecei
         expected = hmac.new(created.secret.encode(), f"{parts['t']}.".encode() + request.body, hashlib.sha256)
         assert parts == {"t": str(int(NOON.timestamp())), "v1": expected.hexdigest()}
         assert request.headers["rangkiang-delivery"] == document["id"]
-        assert "Judul" not in request.body.decode(), "titles are asked for by id"
+        assert document["payload_version"] == 1
+        assert (document["facts"]["barcode"], document["facts"]["title"]) == ("KS0015001", "Rahasia <b>Judul</b>")
 
 
 def test_ids_of_members_come_only_with_facts_members(partners: Partners, receiver: HttpReceiver) -> None:
