@@ -157,7 +157,7 @@ class Desk:
             self._print(note["detail"])
 
     def _renew_all(self) -> None:
-        answer = self._client.act(f"/members/{self._member}/renew-all", {})
+        answer = self._client.act(f"/members/{self._member}/loan-renewals", {})
         if self._refuse("renew_all", "", answer):
             return
         renewed = sum(hit["renewed"] for hit in answer.body["hits"])

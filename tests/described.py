@@ -89,12 +89,12 @@ def call_as_described(case: Case, address: str, headers: dict[str, str] | None =
     # Bounds of all requests have tests of their own: 413 and 414 depend on no schema.
     assume(len(repr(case.query)) < LONGEST and len(repr(case.body)) < LONGEST)
     # A schema cannot express which cursors are valid, which limit `explain` has, and which passwords are easy to guess.
-    is_beyond_schema = {"cursor", "explain"} & set(case.query or {}) or case.path.endswith("/slips")
+    is_beyond_schema = {"cursor", "explain"} & set(case.query or {}) or case.path.endswith("/passwords")
     excluded = [positive_data_acceptance] if is_beyond_schema or headers is not None else []
     if "428" in case.operation.definition.raw["responses"]:
         # It does not know 428 (RFC 6585), the status for a missing If-Match.
         excluded.append(missing_required_header)
-    if case.path.endswith(("/members/search", "/notices/preview")):
+    if case.path.endswith(("/members/search", "/notice-previews")):
         # Another method there is one of /members/{member_id}, for a member whose id is no id; so for notices.
         excluded += [unsupported_method, allow_header_conformance]
     case.call_and_validate(base_url=address, headers=headers, session=SESSION, excluded_checks=excluded)

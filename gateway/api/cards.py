@@ -47,7 +47,7 @@ class Scanned(models.Scanned):
     )
 
 
-_RETURNED = models.SlipDeliveryBody()
+_RETURNED = models.PasswordCodeBody()
 # Codes of these kinds cannot be the barcode of an item, so circulation is not called.
 _NO_ITEM = ("card_revoked", "empty", "url")
 
@@ -97,16 +97,16 @@ async def print_card(
 
 
 @router.post(
-    "/members/{member_id}/slips",
+    "/members/{member_id}/password-codes",
     **documented("Make a password code", "members.MakeSlip", errors=(404, 409), status=201),
 )
-async def make_slip(
+async def make_password_code(
     request: Request,
     member_id: MemberId,
     members: Members,
     notifications: Notifications,
-    body: models.SlipDeliveryBody = _RETURNED,
-) -> models.SlipCode:
+    body: models.PasswordCodeBody = _RETURNED,
+) -> models.PasswordCode:
     """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice.
 
     A code that no channel can send is refused with `CODE_NO_ADDRESS` or `CODE_NO_CHANNEL`.
@@ -114,13 +114,14 @@ async def make_slip(
     if body.send:
         await call(request, notifications.CheckCode, CheckCodeRequest(member_id=member_id))
     reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=body.send))
-    return to_model(models.SlipCode, reply)
+    return to_model(models.PasswordCode, reply)
 
 
 @router.post(
-    "/slips", **documented("Set a password with a password code", "members.UseSlip", errors=(401, 403, 409), status=204)
+    "/passwords",
+    **documented("Set a password with a password code", "members.UseSlip", errors=(401, 403, 409), status=204),
 )
-async def use_slip(request: Request, body: models.SlipBody, members: Members) -> None:
+async def set_password(request: Request, body: models.NewPassword, members: Members) -> None:
     """Set a password with a password code, and end other sessions of the member.
 
     The response to an unknown card number is the same as that to a wrong code.

@@ -46,7 +46,7 @@ async def get_conversation(
 
 
 @router.post(
-    "/conversations/{conversation_id}/take",
+    "/conversations/{conversation_id}/assignments",
     **documented("Take a conversation over", "notifications.TakeConversation", errors=(404, 409)),
 )
 async def take_conversation(
@@ -71,7 +71,7 @@ async def reply_conversation(
 
 
 @router.post(
-    "/conversations/{conversation_id}/close",
+    "/conversations/{conversation_id}/closures",
     **documented("Close a conversation", "notifications.CloseConversation", errors=(404, 409)),
 )
 async def close_conversation(

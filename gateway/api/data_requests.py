@@ -80,7 +80,7 @@ async def add_data_request(
 
 
 @router.post(
-    "/data-requests/{request_id}/answer",
+    "/data-requests/{request_id}/answers",
     **documented("Answer a data request", "members.AnswerDataRequest", errors=(404, 409)),
 )
 async def answer_data_request(

@@ -49,7 +49,7 @@ async def print_letters(
 
 
 @router.post(
-    "/notices/letters/handed-over", **documented("Mark letters as handed over", "notifications.HandOver", errors=(409,))
+    "/notices/letters/handovers", **documented("Mark letters as handed over", "notifications.HandOver", errors=(409,))
 )
 async def hand_over_letters(
     request: Request, body: models.HandOverBody, notifications: Notifications

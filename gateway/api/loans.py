@@ -76,7 +76,7 @@ async def list_loans(
 
 
 @router.get(
-    "/loans/{loan_id}/why",
+    "/loans/{loan_id}/explanation",
     **documented("How the due date of a loan was determined", "circulation.ExplainLoan", errors=(404,)),
 )
 async def explain_loan(
@@ -87,7 +87,7 @@ async def explain_loan(
     return to_model(LoanExplained, reply, row=to_model(LoanPolicyRow, reply.row))
 
 
-@router.post("/loans/{loan_id}/renew", **documented("Renew a loan", "circulation.RenewLoan", errors=(404, 409)))
+@router.post("/loans/{loan_id}/renewals", **documented("Renew a loan", "circulation.RenewLoan", errors=(404, 409)))
 async def renew_loan(
     request: Request, loan_id: LoanId, circulation: Circulation, body: models.RenewBody = _AS_USUAL
 ) -> models.RenewedLoan:
@@ -97,7 +97,7 @@ async def renew_loan(
 
 
 @router.post(
-    "/members/{member_id}/renew-all",
+    "/members/{member_id}/loan-renewals",
     **documented("Renew all loans of a member", "circulation.RenewAll", errors=(404, 409)),
 )
 async def renew_all_loans(request: Request, member_id: MemberId, circulation: Circulation) -> models.Renewals:

@@ -100,7 +100,7 @@ async def list_template_versions(
     return to_model(models.TemplateVersions, reply)
 
 
-@router.put(
+@router.post(
     f"{_ONE}/versions", **documented("Restore an earlier version", "notifications.RestoreTemplate", errors=(404, 409))
 )
 async def restore_template(
@@ -119,7 +119,7 @@ async def restore_template(
     return _template(response, (await call(request, notifications.RestoreTemplate, message)).template)
 
 
-@router.post(f"{_ONE}/test", **documented("Send a test of a template", "notifications.SendTest", errors=(409,)))
+@router.post(f"{_ONE}/tests", **documented("Send a test of a template", "notifications.SendTest", errors=(409,)))
 async def send_notice_test(
     request: Request,
     notice_kind: Kind,
@@ -138,7 +138,7 @@ async def send_notice_test(
     return to_model(models.NoticeTest, await call(request, notifications.SendTest, message))
 
 
-@router.post("/notices/preview", **documented("Preview a notice", "notifications.PreviewNotice"))
+@router.post("/notice-previews", **documented("Preview a notice", "notifications.PreviewNotice"))
 @accept_bodies(LONGEST_BODY_BYTES)
 async def preview_notice(request: Request, body: PreviewBody, notifications: Notifications) -> models.NoticePreview:
     """Render a notice from the template in force or from an unsaved text. Nothing is saved or sent."""

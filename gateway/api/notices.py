@@ -70,7 +70,7 @@ async def resend_unknown_notices(request: Request, notifications: Notifications)
 
 
 @router.post(
-    "/notices/{notice_id}/resend", **documented("Send a notice again", "notifications.ResendNotice", errors=(404, 409))
+    "/notices/{notice_id}/resends", **documented("Send a notice again", "notifications.ResendNotice", errors=(404, 409))
 )
 async def resend_notice(request: Request, notice_id: NoticeId, notifications: Notifications) -> models.ResentNotice:
     """Send a notice again in a new message. Its state must be failed, unknown, print or printed."""

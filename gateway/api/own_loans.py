@@ -52,7 +52,7 @@ async def list_own_loans(request: Request, query: NoParameters, circulation: Cir
 
 
 @router.post(
-    "/account/loans/{loan_id}/renew",
+    "/account/loans/{loan_id}/renewals",
     **documented("Renew one of the caller's own loans", "circulation.RenewOwnLoan", errors=(404, 409)),
 )
 async def renew_own_loan(request: Request, loan_id: LoanId, circulation: Circulation) -> models.RenewedLoan:
@@ -62,7 +62,7 @@ async def renew_own_loan(request: Request, loan_id: LoanId, circulation: Circula
 
 
 @router.post(
-    "/account/loans/renew-all",
+    "/account/loan-renewals",
     **documented("Renew all of the caller's own loans", "circulation.RenewOwnLoans", errors=(404, 409)),
 )
 async def renew_own_loans(request: Request, circulation: Circulation) -> models.Renewals:

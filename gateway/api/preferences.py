@@ -69,7 +69,7 @@ async def put_own_preferences(
     return to_model(models.Preferences, reply.preferences)
 
 
-@router.post("/account/opt-out", **documented("Stop notices of a kind", "notifications.OptOut", errors=(404, 409)))
+@router.post("/account/opt-outs", **documented("Stop notices of a kind", "notifications.OptOut", errors=(404, 409)))
 async def opt_out(request: Request, body: models.OptOutBody, notifications: Notifications) -> models.OptedOut:
     """Stop notices of a kind, for a member who is signed in or who sends the token of an opt-out link."""
     reply = await call(request, notifications.OptOut, to_message(wire.OptOutRequest, body))

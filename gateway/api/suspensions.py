@@ -43,7 +43,7 @@ async def list_suspensions(
 
 
 @router.post(
-    "/members/{member_id}/end-suspension",
+    "/members/{member_id}/suspension-waivers",
     **documented("End a member's suspension early", "circulation.EndSuspension", errors=(404, 409)),
 )
 async def end_suspension(

@@ -212,7 +212,7 @@ def forged(token: str) -> str:
 @pytest.mark.parametrize("credential", ["none", "invented", "forged"])
 @pytest.mark.parametrize("body", [b"{", b"{" * 70_000, b'{"a": "\\ud800"}'], ids=["half", "large", "half character"])
 def test_a_stranger_gets_401_whatever_the_request_is(library: Library, credential: str, body: bytes) -> None:
-    sign_ins = {"POST /api/v1/sign-in", "POST /api/v1/tokens", "POST /api/v1/slips"}
+    sign_ins = {"POST /api/v1/sign-in", "POST /api/v1/tokens", "POST /api/v1/passwords"}
     tokens = {"invented": "x.y.z", "forged": forged(library.tokens("administrator"))}
     headers = {"Content-Type": "application/json"}
     if credential in tokens:

@@ -85,9 +85,7 @@ class FakeShelves:
     def ListArrivals(self, request: wire.ListArrivalsRequest, context: Any) -> wire.ListArrivalsReply:
         self._receive(request, context)
         here = [
-            book
-            for book in reversed(self.books)
-            if any(entry["branch"] == request.branch for entry in book.holdings())
+            book for book in reversed(self.books) if any(entry["branch"] == request.branch for entry in book.holdings())
         ]
         return wire.ListArrivalsReply(records=[_record(book) for book in here[: request.limit or 6]])
 

@@ -118,7 +118,7 @@ class Desk(threading.Thread):
                 while True:
                     for item in range(1, ITEMS + 1):
                         self._lend(http, barcode(self._number * ITEMS + item))
-                    self.renewed.append(self._act(http, f"/loans/{self.loans[-1]}/renew")["loan"]["id"])
+                    self.renewed.append(self._act(http, f"/loans/{self.loans[-1]}/renewals")["loan"]["id"])
                     if self.stopped.is_set():
                         return
                     for item in range(1, ITEMS + 1):

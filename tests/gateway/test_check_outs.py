@@ -107,14 +107,14 @@ def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: 
     assert loan["due_on"] == planned.json()["loan"]["due_on"] > f"{clock.now():%Y-%m-%d}"
     again = manager.lend(member["number"], barcode(1))
     assert (again.status_code, again.json()["repeated"], again.json()["loan"]["id"]) == (200, True, loan["id"])
-    why = manager.get(f"/loans/{loan['id']}/why").json()
+    why = manager.get(f"/loans/{loan['id']}/explanation").json()
     assert (why["loan"]["id"], why["row"]["unit"]) == (loan["id"], "day")
     assert all(step["id"] and step["en"] for step in why["steps"])
     borrower = manager.get(f"/borrowers/{member['number']}").json()
     assert (borrower["member"], borrower["open_loans"], borrower["loans"][0]["id"]) == (member["id"], 1, loan["id"])
-    renewed = manager.post(f"/loans/{loan['id']}/renew")
+    renewed = manager.post(f"/loans/{loan['id']}/renewals")
     assert (renewed.status_code, renewed.json()["loan"]["due_on"] > loan["due_on"]) == (200, True)
-    refused = manager.post(f"/loans/{loan['id']}/renew")
+    refused = manager.post(f"/loans/{loan['id']}/renewals")
     assert (refused.status_code, refused.json()["reason"]) == (409, "RENEWALS_USED_UP")
     back = manager.take_back(barcode(1))
     assert (back.status_code, back.json()["next"], back.json()["loan"]["id"]) == (200, "shelve", loan["id"])
@@ -211,9 +211,9 @@ def test_a_member_sees_and_renews_own_loans_alone(library: Library, manager: Api
     reader = library.as_("member", actor=member["id"])
     own = reader.get("/account/loans").json()
     assert [(hit["loan"]["id"], hit["refusals"]) for hit in own["hits"]] == [(mine, [])]
-    assert reader.post(f"/account/loans/{foreign}/renew").status_code == 404
-    assert reader.post(f"/account/loans/{mine}/renew").status_code == 200
-    again = reader.post("/account/loans/renew-all").json()
+    assert reader.post(f"/account/loans/{foreign}/renewals").status_code == 404
+    assert reader.post(f"/account/loans/{mine}/renewals").status_code == 200
+    again = reader.post("/account/loan-renewals").json()
     assert [(hit["renewed"], hit["refusals"][0]["reason"]) for hit in again["hits"]] == [(False, "RENEWALS_USED_UP")]
     assert reader.get("/account/loans").json()["hits"][0]["refusals"][0]["reason"] == "RENEWALS_USED_UP"
     assert reader.get("/loans").status_code == 403
@@ -303,7 +303,7 @@ def test_a_suspension_is_listed_and_ended_with_a_reason_by_those_who_may(
     assert response.headers["Content-Disposition"] == 'attachment; filename="suspensions.csv"'
     days = {name: str(value) for name, value in suspension.items()}
     assert {**row, **days} in csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))
-    path, body = f"/members/{member['id']}/end-suspension", {"reason": "Tutup karena banjir"}
+    path, body = f"/members/{member['id']}/suspension-waivers", {"reason": "Tutup karena banjir"}
     assert library.as_("desk").post(path, body).json()["reason"] == "SCOPE_NEEDED"
     assert manager.post(path, {}).status_code == 400
     assert manager.post(path, {"reason": " "}).json()["reason"] == "SUSPENSION_UNREASONED"

@@ -104,12 +104,12 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     refused = api.post(f"{path}/erasure")
     assert (refused.status_code, refused.json()["reason"]) == (409, "ERASURE_OPEN_BLOCK")
     assert api.http.delete(f"{path}/blocks/{block.json()['block_id']}").status_code == 200
-    sent = api.post(f"{path}/slips", {"send": True}).json()
+    sent = api.post(f"{path}/password-codes", {"send": True}).json()
     assert sent == {"code": "", "sent": True}
-    code = api.post(f"{path}/slips").json()["code"]
+    code = api.post(f"{path}/password-codes").json()["code"]
     slip = {"number": number, "code": code, "password": "lampu perahu kemarau"}
-    assert api.http.post("/slips", json=slip).status_code == 204
-    assert api.http.post("/slips", json=slip).status_code == 401
+    assert api.http.post("/passwords", json=slip).status_code == 204
+    assert api.http.post("/passwords", json=slip).status_code == 401
     other = api.post("/members", {"name": "Siti Ramah", "category": "umum"}).json()["id"]
     merge = api.post(f"{path}/merge", {"merged_id": other})
     assert merge.status_code == 201
@@ -138,9 +138,9 @@ def test_a_code_that_cannot_be_sent_is_refused_at_once(api: Api) -> None:
     refusals = []
     for contact in ({}, {"phone": "081266007788"}):
         path = f"/members/{api.post('/members', {'name': 'Upik', 'category': 'umum', **contact}).json()['id']}"
-        reply = api.post(f"{path}/slips", {"send": True})
+        reply = api.post(f"{path}/password-codes", {"send": True})
         refusals.append((reply.status_code, reply.json()["reason"]))
-        assert api.post(f"{path}/slips").json()["code"], "it can still be printed"
+        assert api.post(f"{path}/password-codes").json()["code"], "it can still be printed"
     assert refusals == [(409, "CODE_NO_ADDRESS"), (409, "CODE_NO_CHANNEL")]
 
 

@@ -46,7 +46,7 @@ def test_a_template_is_read_changed_and_returned_to_its_first_text(api):
     assert api.get(PATH).json()["text"]["body"] == BODY["body"]
     assert put(api, PATH, BODY, '"0"').status_code == 412
     assert [version["version"] for version in api.get(f"{PATH}/versions").json()["hits"]] == [1, 0]
-    restored = put(api, f"{PATH}/versions", {"version": 0}, '"1"')
+    restored = api.post(f"{PATH}/versions", json={"version": 0}, headers={"If-Match": '"1"'})
     assert restored.json()["text"] == first.json()["text"]
     assert restored.json()["version"] == 2
     (listed,) = api.get("/templates").json()["saved"]
@@ -68,8 +68,8 @@ def test_every_fault_of_a_text_is_a_refusal_with_name_and_line(api):
 
 def test_a_notice_is_previewed_without_being_saved(api):
     body = {"kind": "due_soon", "channel": "sms", "language": "en", "text": BODY, "facts": {"title": "Kemarau"}}
-    answer = api.post("/notices/preview", json=body)
+    answer = api.post("/notice-previews", json=body)
     assert answer.json()["text"] == "Kemarau Tuesday, 24 November 2026"
     assert answer.json()["sms_messages"] == 1
     assert api.get("/templates/due_soon/sms/en").json()["version"] == 0
-    assert api.post("/notices/preview", json={**body, "channel": "fax"}).status_code == 400
+    assert api.post("/notice-previews", json={**body, "channel": "fax"}).status_code == 400

@@ -72,20 +72,20 @@ class Scanned(ResponseModel):
     looks_like: str = Field(description='For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty.')
 
 
-class SlipDeliveryBody(Body):
+class PasswordCodeBody(Body):
     """How the member receives the code."""
 
     send: StrictBool = Field(default=False, description='Send the code as a notice; the response then has no code.', examples=[True])
 
 
-class SlipCode(ResponseModel):
+class PasswordCode(ResponseModel):
     """A code that is printed on paper or sent to the member."""
 
     code: str = Field(description='Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent.', examples=['K7PM2XQR'])
     sent: bool = Field(description='True when the code is sent to the member as a notice.')
 
 
-class SlipBody(Body):
+class NewPassword(Body):
     """The code of a slip and a new password."""
 
     number: str = Field(description='The number on the card.', max_length=64, examples=['1000000018'])

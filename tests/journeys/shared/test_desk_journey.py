@@ -71,8 +71,8 @@ def test_a_day_at_the_desk(library: Library, office: Office, browser: Browser) -
         "/members", {"name": "SMA Contoh", "category": "lembaga", "responsible": {"name": "Yusmaniar"}}
     )["number"]
     reader = office.post("/members", {"name": "Rahmi Pembaca", "category": "umum"})
-    code = office.post(f"/members/{reader['id']}/slips")["code"]
-    office.post("/slips", {"number": reader["number"], "code": code, "password": PASSWORD})
+    code = office.post(f"/members/{reader['id']}/password-codes")["code"]
+    office.post("/passwords", {"number": reader["number"], "code": code, "password": PASSWORD})
 
     desk.get_by_role("link", name="Meja layanan").click()
     desk.get_by_label("Perpustakaan Pusat").check()

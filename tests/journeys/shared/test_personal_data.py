@@ -160,7 +160,7 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     merge = send("POST", f"{path}/merge", {"merged_id": other["id"]})
     send("DELETE", f"{path}/merge/{merge['merge_id']}")
     request = send("POST", f"{path}/data-requests", {"kind": "correction", "how": "form", "text": REQUEST})
-    send("POST", f"/data-requests/{request['id']}/answer", {"outcome": "done", "answer": ANSWER})
+    send("POST", f"/data-requests/{request['id']}/answers", {"outcome": "done", "answer": ANSWER})
     send("GET", "/data-requests", None)
     send("GET", f"{path}/data")
     lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PKS/PST"}
@@ -179,7 +179,7 @@ def on_pages(driver: Driver, member: dict[str, Any]) -> str:
     """
     user = f"petugas-{uuid.uuid4().hex[:8]}"
     link = driver.send("POST", "/staff", {"user": user, "name": NAME, "roles": ["manager"]})["link"]
-    code = driver.send("POST", f"/members/{member['id']}/slips")["code"]
+    code = driver.send("POST", f"/members/{member['id']}/password-codes")["code"]
     wanted.add(code)
     with httpx.Client(
         base_url=driver.library.address, timeout=60, verify=False, headers={"Accept": "text/html"}
