@@ -46,7 +46,9 @@ def test_a_template_is_read_changed_and_returned_to_its_first_text(api):
     assert api.get(PATH).json()["text"]["body"] == BODY["body"]
     assert put(api, PATH, BODY, '"0"').status_code == 412
     assert [version["version"] for version in api.get(f"{PATH}/versions").json()["hits"]] == [1, 0]
-    restored = api.post(f"{PATH}/versions", json={"version": 0}, headers={"If-Match": '"1"'})
+    restored = api.post(
+        f"{PATH}/versions", json={"version": 0}, headers={"If-Match": '"1"', "Idempotency-Key": str(uuid.uuid4())}
+    )
     assert restored.json()["text"] == first.json()["text"]
     assert restored.json()["version"] == 2
     (listed,) = api.get("/templates").json()["saved"]
