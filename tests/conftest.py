@@ -70,13 +70,12 @@ class Distribution(LoadFileScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes of xdist be forks of one that has imported the tests, and use the same other forks."""
+    """Let the processes of xdist use the same fork servers."""
     # Processes that the product starts import nothing from the current folder; tests start some with modules of the
     # tests.
     os.environ["PYTHONPATH"] = str(CHECKOUT)
     if config.option.tx and not hasattr(config, "workerinput"):
-        program = share_fork_servers(config.args)
-        config.option.tx = [f"popen//python={program}"] * len(config.option.tx)
+        share_fork_servers()
 
 
 @pytest.hookimpl(optionalhook=True)

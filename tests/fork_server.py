@@ -38,10 +38,9 @@ FORKS = "forks"  # name of a process that forks in the session of a command
 COMMANDS = {COMMAND, "chassis.entrypoint:main", "chassis.door:main"}  # then those of releases 0.4.0 and 0.1.0
 WORKER = "tests.forked_programs:run_worker"
 SCRIPT = "tests.forked_programs:run_script"
-TESTS = "tests.forked_programs:run_tests"
 # Environment variable: folder of the processes that fork for all processes of xdist, and their names there.
 SHARED = "SHARED_FORK_SERVERS"
-NAMES = {COMMAND: "commands", WORKER: "workers", TESTS: "tests"}
+NAMES = {COMMAND: "commands", WORKER: "workers"}
 # They start no process, or fork their own: commands, and the services of the tests.
 LONG_RUNNING = {"up", "serve", "gateway", "stock", "orders"}
 
@@ -57,15 +56,12 @@ class ForkServer:
         self._socket, self.folder = near, folder
 
     @classmethod
-    def start(
-        cls, program: str, sources: Path = CHECKOUT, folder: Path | None = None, words: Sequence[str] = ()
-    ) -> ForkServer:
+    def start(cls, program: str, sources: Path = CHECKOUT, folder: Path | None = None) -> ForkServer:
         """Start one that ends with this process.
 
         program  that of shells
         sources  folder of what it imports
         folder   new folder for its socket
-        words    of the function that imports
         """
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = folder or Path(tempfile.mkdtemp(prefix="forks-"))
@@ -75,7 +71,7 @@ class ForkServer:
             shells.listen()
             descriptors = [far.fileno(), shells.fileno()]
             process = subprocess.Popen(
-                [sys.executable, "-P", __file__, *map(str, descriptors), program, str(sources), *words],
+                [sys.executable, "-P", __file__, *map(str, descriptors), program, str(sources)],
                 pass_fds=descriptors,
                 cwd=sources,
                 env={**os.environ, "PYTHONPATH": str(sources)},
@@ -385,14 +381,14 @@ def _import_sources() -> None:
 if __name__ == "__main__":
     # Made before eventlet changes the modules, so that this process waits as usual.
     near, listening = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
-    forked, folder, waiting = *sys.argv[3:5], selectors.DefaultSelector()
+    forked, folder = sys.argv[3:5]
+    waiting = selectors.DefaultSelector()
     waiting.register(near, selectors.EVENT_READ)
     waiting.register(listening, selectors.EVENT_READ)
     assert import_module("chassis").__path__[0].startswith(folder)
     if Path(folder, "tests", "fork_server.py").exists():
         programs = import_module("tests.forked_programs")
-        imports = {WORKER: programs.import_workers, TESTS: programs.import_tests}
-        imports.get(forked, programs.import_product)(*sys.argv[5:])
+        (programs.import_workers if forked == WORKER else programs.import_product)()
     else:
         _import_sources()
     assert threading.active_count() == 1, "a fork has no other thread"

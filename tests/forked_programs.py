@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pkgutil
 import runpy
 import sys
 import warnings
-from contextlib import redirect_stdout
 from importlib import import_module
 
 IMPORTED = (
@@ -71,19 +69,6 @@ def import_workers() -> None:
         import_module(module)
     import_module("sqlalchemy.orm").configure_mappers()
     assert "grpc" not in sys.modules
-
-
-def import_tests(*paths: str) -> None:
-    """Import the tests at these paths as pytest does, with the assertions that it rewrites."""
-    import pytest
-
-    with redirect_stdout(io.StringIO()):
-        pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *paths])
-
-
-def run_tests(*words: str) -> None:
-    """Run a process of xdist, whose program is the last word, as of `python -c`."""
-    run_script(words[-1])
 
 
 def run_script(source: str, *words: str) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.fork_server import CHECKOUT, NAMES, SCRIPT, SHARED, TESTS, ForkedProcess, ForkServer, servers
+from tests.fork_server import CHECKOUT, NAMES, SCRIPT, SHARED, ForkedProcess, ForkServer, servers
 
 
 def start_script(source: str, *words: str, stdin: int = subprocess.DEVNULL) -> ForkedProcess:
@@ -42,16 +42,11 @@ def run_command(
     return subprocess.CompletedProcess(process.args, process.wait(), output, errors)
 
 
-def share_fork_servers(paths: Sequence[str]) -> Path:
-    """Start those of all processes of xdist. Returns the program that is Python for these.
-
-    paths  of the tests
-    """
+def share_fork_servers() -> None:
+    """Start those of all processes of xdist."""
     shared = Path(tempfile.mkdtemp(prefix="forks-"))
     os.environ[SHARED] = str(shared)
     atexit.register(shutil.rmtree, shared, ignore_errors=True)
     for program, name in NAMES.items():
         (shared / name).mkdir()
-        words = paths if program == TESTS else ()
-        servers[program, CHECKOUT] = ForkServer.start(program, folder=shared / name, words=words)
-    return shared / NAMES[TESTS] / "rangkiang"
+        servers[program, CHECKOUT] = ForkServer.start(program, folder=shared / name)

@@ -19,7 +19,7 @@ from chassis.database.db import Database
 from chassis.ids import new_id
 from chassis.security.encryption import make_master_key
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
-from services.notifications.handlers import open_loan
+from services.notifications.handlers import follow_loans
 from services.notifications.service import SERVICE
 from services.notifications.tables import Attempt, Notice
 from tests.conftest import CHECKOUT
@@ -56,7 +56,8 @@ def lend(database: Database, count: int) -> list[UUID]:
     for member in members:
         loan = loan_copy(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
         with database.transaction(TEST) as session:
-            open_loan(session, LoanOpened(loan=loan), Context(institution=str(PADANG), actor="system:test"))
+            context = Context(institution=str(PADANG), actor="system:test")
+            follow_loans(session, [(LoanOpened(loan=loan), context)])
     return members
 
 

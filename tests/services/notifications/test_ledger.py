@@ -17,7 +17,7 @@ from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1 import print_pb2
 from services.notifications import ledger
-from services.notifications.handlers import create_overdue_notice
+from services.notifications.handlers import follow_loans
 from services.notifications.ledger import NoticeFilter
 from services.notifications.notices import settle
 from services.notifications.sending import letters
@@ -169,9 +169,8 @@ def test_the_print_list_asks_other_services_outside_of_transactions(partners: Pa
     member = owners.add(email="", address="Jl. Merdeka No. 1")
     loan = loan_copy(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
     with partners.database.transaction(DESK) as session:
-        create_overdue_notice(
-            session, LoanOverdue(loan=loan, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS))
-        )
+        overdue = LoanOverdue(loan=loan, step=1, days=1, zone="Asia/Jakarta")
+        follow_loans(session, [(overdue, Context(institution=str(PKS)))])
         settle(session, session.scalars(select(Notice.id)).all(), "print")
     metadata = partners.caller("notices.write")
     reply = partners.stub.PrintLetters(print_pb2.PrintLettersRequest(by="street", paper="58mm"), metadata=metadata)

@@ -15,7 +15,7 @@ from rangkiang.circulation.v1.events_pb2 import SuspensionStarted
 from rangkiang.members.v1.events_pb2 import MembershipExpiring, SlipIssued
 from services.notifications.sending.owners import PasswordCode
 from services.notifications.sending.sender import Sender
-from services.notifications.sending.texts import ACCOUNT_PATH, LINK_PATH, SLIP_PATH
+from services.notifications.sending.texts import ACCOUNT_PATH, LINK_PATH, PASSWORD_CODE_PATH
 from services.notifications.templates.store import render
 from tests.fakes.notices import loan_copy
 from tests.services.notifications.conftest import JAYAPURA, JAYAPURA_BRANCH, Office
@@ -46,8 +46,8 @@ def test_links_in_notices_are_routes_of_the_gateway():
         for method in route.methods or ()
     }
     for method, path in (
-        ("GET", ACCOUNT_PATH), ("GET", SLIP_PATH), ("POST", SLIP_PATH), ("GET", f"{LINK_PATH}{{link}}"),
-        ("POST", f"{LINK_PATH}{{link}}"),
+        ("GET", ACCOUNT_PATH), ("GET", PASSWORD_CODE_PATH), ("POST", PASSWORD_CODE_PATH),
+        ("GET", f"{LINK_PATH}{{link}}"), ("POST", f"{LINK_PATH}{{link}}"),
     ):  # fmt: skip
         assert (method, path) in routes
 
