@@ -1,21 +1,23 @@
-"""Responses with a strong ETag, revalidation (304), and gzip for larger bodies."""
+"""Responses with a strong ETag, revalidation (304), and gzip for larger bodies; and files for saving."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from chassis.output import csv_line
 from gateway.negotiation import parse_weights
 from gateway.request_guard import header_fields
 
 _XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
 # Smaller bodies fit into one or two packets, so compression takes longer than it saves.
 GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
+_FILES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf", "json": "application/json"}
 _GZIP_LEVEL = {"text/html": 5, "application/json": 1, **dict.fromkeys(_XML, 1)}
 
 
@@ -43,6 +45,25 @@ def respond(
         response_headers["Content-Encoding"] = "gzip"
         body = gzip(body, _GZIP_LEVEL[family])
     return Response(body, media_type=media_type, headers=response_headers)
+
+
+def download(content: bytes | str | AsyncIterator[str], name: str, *, is_shown: bool = False) -> Response:
+    """Respond with a file of one caller, which no cache stores.
+
+    name      without personal data; the ending decides on the media type
+    is_shown  browsers show the file, and do not save it at once
+    """
+    place = "inline" if is_shown else "attachment"
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'{place}; filename="{name}"'}
+    media_type = _FILES[name.rpartition(".")[2]]
+    if isinstance(content, AsyncIterator):
+        return StreamingResponse(content, media_type=media_type, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def csv_head(columns: Iterable[str]) -> str:
+    """Return the first line of a CSV file (RFC 4180), after the byte order mark with which spreadsheets read UTF-8."""
+    return "\ufeff" + csv_line(columns)
 
 
 @lru_cache(maxsize=256)

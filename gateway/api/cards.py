@@ -13,11 +13,12 @@ from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.models import example_of, to_message, to_model
 from chassis.queries import OneOf, QueryModel
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
+from gateway.api.schemas import MEMBER_ID_EXAMPLE, PDF_CONTENT, MemberId
 from gateway.api.writes import versioned
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_limit import call_within_limit
+from gateway.responses import download
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import models as circulation_models
@@ -83,7 +84,7 @@ async def remove_card(
         "Cards as PDF",
         "members.PrintCards",
         errors=(404,),
-        content={"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}},
+        content=PDF_CONTENT,
     ),
 )
 async def print_card(
@@ -92,8 +93,7 @@ async def print_card(
     """Print both sides of cards, with Code 128 and a QR code. The QR code identifies the member but cannot sign in."""
     message = wire.PrintCardsRequest(ids=[member_id, *query.also], layout=query.layout)
     reply = await call(request, members.PrintCards, message)
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="card.pdf"'}
-    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+    return download(reply.pdf, "card.pdf", is_shown=True)
 
 
 @router.post(

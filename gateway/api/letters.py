@@ -11,13 +11,14 @@ from starlette.responses import Response
 from chassis.models import to_message, to_model
 from chassis.queries import text
 from gateway.api.openapi import ApiRoute, documented
+from gateway.api.schemas import PDF_CONTENT
 from gateway.clients import Notifications, call
+from gateway.responses import download
 from rangkiang.notifications.v1 import models, print_pb2
 
 router = APIRouter(tags=["notices"], route_class=ApiRoute)
 
 _NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
-_PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
 
 
 class PdfQuery(models.LettersQuery):
@@ -36,7 +37,7 @@ async def list_letters(
 @router.get(
     "/notices/letters.pdf",
     response_class=Response,
-    **documented("The print list as PDF", "notifications.PrintLetters", content=_PDF),
+    **documented("The print list as PDF", "notifications.PrintLetters", content=PDF_CONTENT),
 )
 async def print_letters(
     request: Request, query: Annotated[PdfQuery, Query()], notifications: Notifications
@@ -44,8 +45,7 @@ async def print_letters(
     """Print the letters of the print list, each on its own page. The caller also needs the scope members.contact."""
     message = to_message(print_pb2.PrintLettersRequest, query)
     reply = await call(request, notifications.PrintLetters, message)
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="letters.pdf"'}
-    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+    return download(reply.pdf, "letters.pdf", is_shown=True)
 
 
 @router.post(

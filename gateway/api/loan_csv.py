@@ -10,13 +10,11 @@ from starlette.responses import Response
 
 from chassis.output import csv_line
 from gateway.clients import call, circulation
+from gateway.responses import csv_head, download
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
-CSV: Final = "text/csv"
 # Most loans of one call, and of one file.
 _PAGE, _MOST = 500, 50_000
-# Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
-_MARK: Final = "\ufeff"
 _COLUMNS: Final[tuple[tuple[str, Callable[[wire.Loan], str]], ...]] = (
     ("due_on", lambda loan: loan.due_on),
     ("overdue_days", lambda loan: str(loan.overdue_days)),
@@ -39,7 +37,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[wire.Loan], str]], ...]] = (
 
 async def loans_as_csv(request: Request, message: wire.ListLoansRequest) -> Response:
     """Respond with all pages of a list of loans in one file, at most the first 50,000 loans."""
-    lines = [_MARK + csv_line(name for name, _ in _COLUMNS)]
+    lines = [csv_head(name for name, _ in _COLUMNS)]
     message.limit = _PAGE
     while True:
         reply = await call(request, circulation(request).ListLoans, message)
@@ -47,8 +45,7 @@ async def loans_as_csv(request: Request, message: wire.ListLoansRequest) -> Resp
         if not reply.cursor or len(lines) > _MOST:
             break
         message.cursor = reply.cursor
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="loans.csv"'}
-    return Response("".join(lines), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return download("".join(lines), "loans.csv")
 
 
 def _moment(loan: wire.Loan, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Routes to list (JSON and CSV), explain and renew loans of the institution, and to read a borrower."""
+"""Routes to list, also as CSV, explain and renew loans of the institution, and to read a borrower."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from chassis.branches import BranchCode
 from chassis.models import ResponseModel, to_message, to_model
-from gateway.api.loan_csv import CSV, loans_as_csv
+from gateway.api.loan_csv import loans_as_csv
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import ID_PATTERN, JSON, MemberId
+from gateway.api.schemas import CSV_CONTENT, ID_PATTERN, MemberId
 from gateway.clients import Circulation, call
-from gateway.negotiation import language, preferred_media_type
+from gateway.negotiation import language
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1 import models
 
@@ -60,19 +60,23 @@ class LoanExplained(models.LoanExplained):
     row: LoanPolicyRow = Field(description="The policy row that applied.", examples=[_ROW_EXAMPLE])
 
 
-@router.get(
-    "/loans",
-    response_model=models.Loans,
-    **documented("Loans", "circulation.ListLoans", errors=(404,), content={CSV: {"schema": {"type": "string"}}}),
-)
+@router.get("/loans", **documented("Loans", "circulation.ListLoans", errors=(404,)))
 async def list_loans(
     request: Request, query: Annotated[models.LoansQuery, Query()], circulation: Circulation
-) -> models.Loans | Response:
-    """List loans of the caller's institution, by default open ones, the first due first. CSV has all pages."""
+) -> models.Loans:
+    """List loans of the caller's institution, by default open ones, the first due first."""
     message = to_message(wire.ListLoansRequest, query)
-    if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
-        return await loans_as_csv(request, message)
     return to_model(models.Loans, await call(request, circulation.ListLoans, message))
+
+
+@router.get(
+    "/loans.csv",
+    response_class=Response,
+    **documented("Loans as CSV", "circulation.ListLoans", errors=(404,), content=CSV_CONTENT),
+)
+async def list_loans_as_csv(request: Request, query: Annotated[models.LoansQuery, Query()]) -> Response:
+    """List loans in one file, at most 50,000; `limit` does not shorten it."""
+    return await loans_as_csv(request, to_message(wire.ListLoansRequest, query))
 
 
 @router.get(

@@ -13,6 +13,7 @@ from chassis.errors import Forbidden, NotFound, TooLate, Unavailable
 from chassis.models import to_model
 from gateway.api.serializers import plain
 from gateway.clients import call, circulation, members
+from gateway.responses import download
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1.models import Loan
 from rangkiang.members.v1 import requests_pb2 as wire
@@ -65,6 +66,5 @@ def _document(
 
 def as_file(document: dict[str, Any]) -> Response:
     """Respond with the document as a download that no cache stores. The file name contains no personal data."""
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="data.json"'}
     content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return Response(content, media_type="application/json", headers=headers)
+    return download(content, "data.json")

@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from chassis.output import csv_line
-from gateway.api.loan_csv import CSV
 from gateway.api.serializers import plain
 from gateway.clients import call, notifications
+from gateway.responses import csv_head, download
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
 # Most notices of one call, and of one file.
 _PAGE, _MOST = 500, 200_000
-# Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
-_MARK: Final = "\ufeff"
 _COLUMNS: Final = (
     "made_at", "due_at", "changed_at", "kind", "state", "reason", "channel", "title", "member_id", "loan_id", "item_id",
     "message_id", "id",
@@ -35,7 +33,7 @@ async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> 
 
     async def lines() -> AsyncIterator[str]:
         reply, count = first, 0
-        yield _MARK + csv_line(_COLUMNS)
+        yield csv_head(_COLUMNS)
         while True:
             yield "".join(csv_line(str(row[name] or "") for name in _COLUMNS) for row in map(plain, reply.notices))
             count += len(reply.notices)
@@ -45,5 +43,4 @@ async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> 
             # When this call fails, the connection breaks, so that the client sees that the file is incomplete.
             reply = await call(request, stub.ListNotices, message)
 
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}
-    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return download(lines(), "notices.csv")

@@ -1,4 +1,4 @@
-"""Routes to list notices (JSON and CSV), to read one with its attempts, and to send one again."""
+"""Routes to list notices also as CSV, to read one with its attempts, and to send one again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from gateway.api.loan_csv import CSV
 from gateway.api.notice_csv import notices_as_csv
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import ID_PATTERN, JSON
+from gateway.api.schemas import CSV_CONTENT, ID_PATTERN
 from gateway.clients import Notifications, call
-from gateway.negotiation import preferred_media_type
 from rangkiang.notifications.v1 import models
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
@@ -30,22 +28,23 @@ NoticeId = Annotated[
 ]
 
 
-@router.get(
-    "/notices",
-    response_model=models.Notices,
-    **documented(
-        "Notices of the institution", "notifications.ListNotices", content={CSV: {"schema": {"type": "string"}}}
-    ),
-)
+@router.get("/notices", **documented("Notices of the institution", "notifications.ListNotices"))
 async def list_notices(
     request: Request, query: Annotated[models.NoticesQuery, Query()], notifications: Notifications
-) -> models.Notices | Response:
-    """List notices by member, state and kind, the newest first. CSV has all pages in one file."""
-    message = to_message(wire.ListNoticesRequest, query)
-    if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
-        return await notices_as_csv(request, message)
-    reply = await call(request, notifications.ListNotices, message)
+) -> models.Notices:
+    """List notices by member, state and kind, the newest first."""
+    reply = await call(request, notifications.ListNotices, to_message(wire.ListNoticesRequest, query))
     return to_model(models.Notices, reply)
+
+
+@router.get(
+    "/notices.csv",
+    response_class=Response,
+    **documented("Notices of the institution as CSV", "notifications.ListNotices", content=CSV_CONTENT),
+)
+async def list_notices_as_csv(request: Request, query: Annotated[models.NoticesQuery, Query()]) -> Response:
+    """List notices in one file, at most the newest 200,000; `limit` does not shorten it."""
+    return await notices_as_csv(request, to_message(wire.ListNoticesRequest, query))
 
 
 @router.get(

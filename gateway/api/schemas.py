@@ -12,6 +12,9 @@ from chassis.errors import NotFound
 from chassis.models import Refusal, ResponseModel
 
 JSON = "application/json"
+# Documentation of files.
+CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}}}
+PDF_CONTENT = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
 WORK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f03-23456789abcd"

@@ -1,4 +1,4 @@
-"""Routes to list suspensions (JSON and CSV) and to end one early."""
+"""Routes to list suspensions, also as CSV, and to end one early."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from chassis.output import csv_line
-from gateway.api.loan_csv import CSV
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import JSON, MemberId
+from gateway.api.queries import NoParameters
+from gateway.api.schemas import CSV_CONTENT, MemberId
 from gateway.clients import Circulation, call, circulation
-from gateway.negotiation import preferred_media_type
+from gateway.responses import csv_head, download
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1 import models
 
@@ -22,24 +22,26 @@ router = APIRouter(tags=["loans"], route_class=ApiRoute)
 
 # Most rows of one call, and of one file.
 _PAGE, _MOST = 500, 50_000
-# Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
-_MARK: Final = "\ufeff"
 _COLUMNS: Final = ("begins_on", "ends_on", "days", "group", "category", "card", "member")
 
 
-@router.get(
-    "/suspensions",
-    response_model=models.Suspensions,
-    **documented("Suspended members", "circulation.ListSuspensions", content={CSV: {"schema": {"type": "string"}}}),
-)
+@router.get("/suspensions", **documented("Suspended members", "circulation.ListSuspensions"))
 async def list_suspensions(
     request: Request, query: Annotated[models.SuspensionsQuery, Query()], circulation: Circulation
-) -> models.Suspensions | Response:
-    """List the members who are suspended now, the first to end first. CSV has all pages."""
+) -> models.Suspensions:
+    """List the members who are suspended now, the first to end first."""
     message = to_message(wire.ListSuspensionsRequest, query)
-    if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
-        return await suspensions_as_csv(request, message)
     return to_model(models.Suspensions, await call(request, circulation.ListSuspensions, message))
+
+
+@router.get(
+    "/suspensions.csv",
+    response_class=Response,
+    **documented("Suspended members as CSV", "circulation.ListSuspensions", content=CSV_CONTENT),
+)
+async def list_suspensions_as_csv(request: Request, query: NoParameters) -> Response:
+    """List the members who are suspended now in one file, the first to end first."""
+    return await suspensions_as_csv(request, wire.ListSuspensionsRequest())
 
 
 @router.post(
@@ -57,7 +59,7 @@ async def end_suspension(
 
 async def suspensions_as_csv(request: Request, message: wire.ListSuspensionsRequest) -> Response:
     """Respond with all pages of suspended members in one file, at most the first 50,000."""
-    lines = [_MARK + csv_line(_COLUMNS)]
+    lines = [csv_head(_COLUMNS)]
     message.limit = _PAGE
     while True:
         reply = await call(request, circulation(request).ListSuspensions, message)
@@ -68,5 +70,4 @@ async def suspensions_as_csv(request: Request, message: wire.ListSuspensionsRequ
         if not reply.cursor or len(lines) > _MOST:
             break
         message.cursor = reply.cursor
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="suspensions.csv"'}
-    return Response("".join(lines), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return download("".join(lines), "suspensions.csv")

@@ -195,7 +195,7 @@ def test_loans_are_listed_page_by_page_and_as_one_file_without_formulas(manager:
     rest = manager.get("/loans", params={"group": "XI IPS 3", "limit": 2, "cursor": page["next"]}).json()
     assert (page["total"], len(page["hits"]), len(rest["hits"])) == (3, 2, 1)
     assert manager.get("/loans", params={"overdue": "true", "branch": "PKS/PST"}).json() == {"total": 0, "hits": []}
-    response = manager.get("/loans", params={"member": member["id"], "limit": 1}, headers={"Accept": "text/csv"})
+    response = manager.get("/loans.csv", params={"member": member["id"], "limit": 1})
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
     assert {row["barcode"] for row in rows} == {barcode(number) for number in (14, 15, FORMULA)}
@@ -299,7 +299,7 @@ def test_a_suspension_is_listed_and_ended_with_a_reason_by_those_who_may(
     assert listed["total"] == len(listed["hits"])
     assert {**row, "suspension": suspension} in listed["hits"]
     assert manager.get(f"/borrowers/{member['id']}").json()["suspension"] == suspension
-    response = manager.get("/suspensions", headers={"Accept": "text/csv"})
+    response = manager.get("/suspensions.csv")
     assert response.headers["Content-Disposition"] == 'attachment; filename="suspensions.csv"'
     days = {name: str(value) for name, value in suspension.items()}
     assert {**row, **days} in csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))

@@ -142,12 +142,9 @@ def test_the_report_is_json_or_csv(api):
         "PKS/＝2,1,0,0,0,0",
     )
     lines = "".join(f"{row}\r\n" for row in rows)
-    for request in (
-        {"params": {**days, "format": "csv"}},
-        {"params": days, "headers": {"Accept": "text/csv"}},
-    ):
-        answer = api.get("/reports/lending", **request)
-        assert (answer.headers["Content-Type"], answer.text) == ("text/csv; charset=utf-8", lines)
+    answer = api.get("/reports/lending.csv", params=days)
+    assert (answer.headers["Content-Type"], answer.text) == ("text/csv; charset=utf-8", lines)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="lending.csv"'
     wrong = api.get("/reports/lending", params={**days, "by": "member"})
     assert wrong.json()["reason"] == "PARAMETER_NOT_A_CHOICE"
     assert api.get("/reports/lending", params={**days, "to": "2026"}).json()["reason"] == "REPORT_DAYS_INVALID"

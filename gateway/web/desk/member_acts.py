@@ -11,6 +11,7 @@ from starlette.responses import Response
 from chassis.errors import Error, NotFound
 from gateway.clients import call, circulation, members, notifications
 from gateway.negotiation import language
+from gateway.responses import download
 from gateway.web.desk.members import member_page
 from gateway.web.forms import SignedInRouter, act_or_show, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
@@ -88,8 +89,7 @@ async def print_card(request: Request) -> Response:
     layout = request.query_params.get("layout", "card")[:20]
     message = cards_pb2.PrintCardsRequest(ids=[_member(request)], layout=layout)
     reply = await call(request, members(request).PrintCards, message)
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{layout}.pdf"'}
-    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+    return download(reply.pdf, f"{layout}.pdf")
 
 
 @router.post("/members/{member_id}/slips")

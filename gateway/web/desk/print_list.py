@@ -10,6 +10,7 @@ from starlette.responses import Response
 from chassis.errors import Error
 from gateway.clients import call, notifications
 from gateway.request_guard import accept_bodies
+from gateway.responses import download
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import moment
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
@@ -45,8 +46,7 @@ async def letters(request: Request) -> Response:
         reply = await call(request, notifications(request).PrintLetters, message)
     except Error as problem:
         return await _page(request, refuse(request, signed_in_form(request), problem, {}))
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'inline; filename="letters-{message.paper}.pdf"'}
-    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+    return download(reply.pdf, f"letters-{message.paper}.pdf", is_shown=True)
 
 
 @router.post("/notices/print/handed-over")
