@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.partners import feed, files, opensearch, sitemap, unapi
+from gateway.partners import feed, files, opensearch, sitemap, sru, unapi
 
-MODULES = (files, feed, opensearch, sitemap, unapi)
+MODULES = (files, feed, opensearch, sitemap, sru, unapi)
 
 __all__ = ["MODULES"]

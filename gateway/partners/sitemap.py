@@ -33,7 +33,17 @@ MEDIA_TYPE = "application/xml"
 KEEP = "public, max-age=3600"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 # The number of possible searches has no limit, and the sitemap lists the records already.
-NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-library", "/sign-in", "/l/", "/unapi")
+NOT_FOR_CRAWLERS = (
+    "/search",
+    "/suggest",
+    "/suggestions.json",
+    "/api/",
+    "/my-library",
+    "/sign-in",
+    "/l/",
+    "/unapi",
+    "/sru",
+)
 
 
 @router.get("/robots.txt")

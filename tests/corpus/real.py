@@ -14,6 +14,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PARTS: Final = {
     "marc/utf8": "5,902 sound records",
     "marc/nasty": "24 files of damaged records",
+    "messages/cql": "120 queries of cql-java",
     "schemas": "the published schemas of MODS, Dublin Core, MARCXML and Atom",
 }
 
@@ -69,6 +70,15 @@ def schema(name: str) -> Path | None:
     """A published schema, such as `oai/oai_dc.xsd`; None without the folder."""
     path = folder() / "schemas" / name
     return path if path.is_file() else None
+
+
+def cql_examples() -> dict[str, tuple[str, str]]:
+    """Name -> a query and its XCQL, or the parser's error where the authors expect one; empty without the folder."""
+    queries = sorted((folder() / "messages" / "cql").rglob("*.cql"))
+    return {
+        f"{path.parent.name}/{path.stem}": (path.read_text().rstrip("\n"), path.with_suffix(".xcql").read_text())
+        for path in queries
+    }
 
 
 def report() -> str:

@@ -179,6 +179,8 @@ NOT_PAGES = {
     "/suggestions.json": "for browsers",
     "/search.atom": "a feed",
     "/records/{record_id}.{ending}": "a file",
+    "/sru": "for programs",
+    "/sru/{institution}": "for programs",
     "/unapi": "for programs",
     "/robots.txt": "for search engines",
     "/sitemap.xml": "for search engines",

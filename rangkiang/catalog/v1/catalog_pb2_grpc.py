@@ -102,6 +102,11 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
                 _registered_method=True)
+        self.GetForms = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetForms',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.FromString,
+                _registered_method=True)
         self.ListRecords = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListRecords',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.SerializeToString,
@@ -273,6 +278,13 @@ class CatalogServicer:
 
     def GetForm(self, request, context):
         """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForms(self, request, context):
+        """Several records in such a format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -457,6 +469,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.GetForm,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.SerializeToString,
+            ),
+            'GetForms': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForms,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.SerializeToString,
             ),
             'ListRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRecords,
@@ -870,6 +887,33 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/GetForm',
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetForms',
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,8 @@ class CatalogStub:
     """A work and its editions."""
     GetForm: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]
     """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    GetForms: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormsRequest, _forms_pb2.GetFormsReply]
+    """Several records in such a format."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
     """Records by number with the time of their last change, for sitemaps."""
     NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
@@ -130,6 +132,8 @@ class CatalogAsyncStub(CatalogStub):
     """A work and its editions."""
     GetForm: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]  # type: ignore[assignment]
     """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    GetForms: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormsRequest, _forms_pb2.GetFormsReply]  # type: ignore[assignment]
+    """Several records in such a format."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
     """Records by number with the time of their last change, for sitemaps."""
     NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
@@ -264,6 +268,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forms_pb2.GetFormReply, _abc.Awaitable[_forms_pb2.GetFormReply]]:
         """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+
+    @_abc_1.abstractmethod
+    def GetForms(
+        self,
+        request: _forms_pb2.GetFormsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forms_pb2.GetFormsReply, _abc.Awaitable[_forms_pb2.GetFormsReply]]:
+        """Several records in such a format."""
 
     @_abc_1.abstractmethod
     def ListRecords(

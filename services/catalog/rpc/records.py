@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +19,17 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
-from services.catalog.formats import FORMS, Entry
+from services.catalog.formats import FORMS, Entry, Form
 from services.catalog.items.lending import lending_of_row
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.record import call_numbers, page
 from services.catalog.record.holdings import availability_of, with_full_codes
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
+from services.catalog.tables import Record
 from services.catalog.works.editions import work_of_record
 
 LONGEST_ADDRESS = 2_000
+MOST_FORMS = 100
 MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 
 
@@ -56,11 +59,7 @@ class RecordMethods(ServicerPart):
         return wire.ListItemsReply(record_version=version, items=[_wire_item(item) for item in items])
 
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
-        form = FORMS.get(request.form)
-        if form is None:
-            raise Invalid("FORM_UNKNOWN", form=request.form[:80], known=[*FORMS])
-        if len(request.address) > LONGEST_ADDRESS:
-            raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
+        form = _form(request.form, request.address)
         with self._database.reading(rpc.context(context)) as session:
             row = queries.record(session, parse_id(request.id))
         try:
@@ -70,6 +69,24 @@ class RecordMethods(ServicerPart):
         return forms_pb2.GetFormReply(
             content=content, media_type=form.media_type, version=row.version, updated_at=wire_moment(row.updated_at)
         )
+
+    @reads
+    def GetForms(
+        self, request: forms_pb2.GetFormsRequest, session: Session, _caller: Context
+    ) -> forms_pb2.GetFormsReply:
+        form = _form(request.form, request.address)
+        if len(request.ids) > MOST_FORMS:
+            raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=len(request.ids), most=MOST_FORMS)
+        ids = [parse_id(record_id) for record_id in request.ids]
+        rows = {row.id: row for row in session.execute(queries.select_records().where(Record.id.in_(ids)))}
+        records = []
+        for record_id in ids:
+            content = b""
+            if record_id in rows:
+                with suppress(NotSerialisable):
+                    content = form.document(Entry.of_row(rows[record_id], request.address))
+            records.append(forms_pb2.RecordForm(id=str(record_id), content=content))
+        return forms_pb2.GetFormsReply(records=records)
 
     def ListRecords(
         self, request: forms_pb2.ListRecordsRequest, context: grpc.ServicerContext
@@ -95,6 +112,15 @@ class RecordMethods(ServicerPart):
             ],
             highest=highest,
         )
+
+
+def _form(name: str, address: str) -> Form:
+    form = FORMS.get(name)
+    if form is None:
+        raise Invalid("FORM_UNKNOWN", form=name[:80], known=[*FORMS])
+    if len(address) > LONGEST_ADDRESS:
+        raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
+    return form
 
 
 def _wire_item(item: Any) -> wire.Item:
