@@ -53,6 +53,7 @@ LAZY = {
         "chassis.operations.resync:app",
         "Copy again the data that a service keeps from other services; current rows do not change.",
     ),
+    "z3950": ("gateway.partners.z3950.configuration:app", "The configuration of the Z39.50 server."),
 }
 COMMANDS_FILE = "commands.toml"
 

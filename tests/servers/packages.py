@@ -46,6 +46,7 @@ Absent = Callable[[], bool]
 TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
     "curl": lambda: shutil.which("curl") is None,
+    "libnet-z3950-simple2zoom-perl": lambda: not Path("/usr/share/perl5/Net/Z3950/Simple2ZOOM.pm").exists(),
     "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
     "prometheus": lambda: shutil.which("promtool") is None,
     "sqlite3": lambda: shutil.which("sqlite3") is None,
