@@ -1,4 +1,4 @@
-"""GET /search, /suggest and /search/facets/{facet}."""
+"""GET and POST /search, GET /suggest and /search/facets/{facet}."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.errors import Invalid, NotFound
-from chassis.models import ResponseModel, to_model
+from chassis.models import ResponseModel, to_message, to_model
 from chassis.queries import OneOf, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import FACETS, Filters, SearchQuery, SuggestQuery, read_query
@@ -27,6 +27,7 @@ router = APIRouter(tags=["search"], route_class=ApiRoute)
 
 VALUES_A_PAGE, FURTHEST_VALUE = 50, 1_000
 VALUE_SORTS = ("count", "value")
+MOST_LEVELS = 50  # of a tree
 
 
 class FacetValuesQuery(Filters):
@@ -110,6 +111,29 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     with_additions = query.highlight or query.by_work or query.explain
     page = search_page_json(reply, with_facets="facets" in query.model_fields_set, with_additions=with_additions)
     return respond(request, page, JSON)
+
+
+@router.post("/search", response_model=models.SearchPage, **documented("Find records by a tree", "catalog.Search"))
+async def search_tree(request: Request, body: models.TreeSearchBody, catalog: Catalog) -> Response:
+    """Find exactly the records that fit a tree of conditions: nothing is corrected or expanded, and the total is exact.
+    Any position up to 10,000 can be read with `offset`.
+    """
+    _check_levels(body.tree)
+    reply = await call(request, catalog.Search, to_message(wire.SearchRequest, body))
+    page = search_page_json(reply, with_facets="facets" in body.model_fields_set, with_additions=body.by_work)
+    return Response(page, media_type=JSON)
+
+
+def _check_levels(tree: models.SearchTree) -> None:
+    """Check that the service can read a tree; protobuf reads 100 levels. The catalogue allows fewer.
+
+    raises  Invalid  BODY_TOO_DEEP
+    """
+    level = [tree]
+    for _ in range(MOST_LEVELS):
+        level = [operand for node in level for operand in node.operands]
+    if level:
+        raise Invalid("BODY_TOO_DEEP", most=MOST_LEVELS)
 
 
 @router.get(

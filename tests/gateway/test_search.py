@@ -131,3 +131,33 @@ def test_in_process_responses_equal_those_over_grpc(http: httpx.Client) -> None:
                 assert {**response.json(), "instance": ""} == {**expected.json(), "instance": ""}
     finally:
         inproc.unregister("catalog")
+
+
+def test_a_tree_is_sent_to_the_catalogue_as_it_is(http: httpx.Client, catalog: FakeCatalog) -> None:
+    clause = {"field": "title", "relation": "all", "term": "surau^", "modifiers": ["stem"]}
+    tree = {"operator": "or", "operands": [clause, {"operator": "near", "operands": [clause], "distance": 3}]}
+    response = http.post("/api/v1/search", json={"tree": tree, "offset": 7, "limit": 2, "facets": ["language"]})
+    assert response.status_code == 200
+    assert {"total", "hits", "facets"} <= response.json().keys()
+    assert response.headers["cache-control"] == "no-store"
+    request = catalog.request
+    assert (request.offset, request.limit, request.query, list(request.facets)) == (7, 2, "", ["language"])
+    first, second = request.tree.operands
+    assert (first.field, first.relation, first.term, list(first.modifiers)) == ("title", "all", "surau^", ["stem"])
+    assert (second.operator, second.distance, second.operands[0]) == ("near", 3, first)
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason"),
+    [(51, "BODY_TOO_DEEP"), (150, "BODY_TOO_DEEP"), (400, "FIELD_INVALID"), (1_500, "REQUEST_INVALID")],
+)
+def test_a_tree_that_is_too_deep_is_refused(http: httpx.Client, levels: int, reason: str) -> None:
+    body = '{"operator":"and","operands":[' * (levels - 1) + '{"term":"surau"}' + "]}" * (levels - 1)
+    response = http.post("/api/v1/search", content=f'{{"tree":{body}}}', headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["reason"]) == (400, reason)
+
+
+def test_a_body_without_a_tree_is_refused(http: httpx.Client) -> None:
+    response = http.post("/api/v1/search", json={"tree": {"term": "surau", "fields": "title"}, "limit": 0})
+    assert response.status_code == 400
+    assert {refusal["facts"].get("field") for refusal in response.json()["refusals"]} == {"/tree/fields", "/limit"}

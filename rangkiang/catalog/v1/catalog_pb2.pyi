@@ -25,6 +25,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SearchRequest(_message.Message):
+    """A search. As the body of a request it has a tree; filters are clauses of the tree."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_FIELD_NUMBER: _builtins.int
@@ -43,11 +45,11 @@ class SearchRequest(_message.Message):
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
-    """"relevance" (default), "year" (newest first), "year_asc", "title"."""
+    """Order of the hits"""
     cursor: _builtins.str
-    """From SearchReply.next; empty for the first page."""
+    """The `next` value of the previous page; empty for the first page."""
     limit: _builtins.int
-    """1 to 100; 0 means 10."""
+    """Hits on a page."""
     highlight: _builtins.bool
     """Mark the matched words in Hit.highlights."""
     by_work: _builtins.bool
@@ -55,7 +57,7 @@ class SearchRequest(_message.Message):
     explain: _builtins.bool
     """Explain the rank of each hit in Hit.reasons."""
     branch: _builtins.str
-    """The reader's branch, "INSTITUTION/BRANCH"; it is first among the holdings of every hit. Empty: none."""
+    """The reader's branch, INSTITUTION/BRANCH; it is first among the holdings of every hit."""
     strict: _builtins.bool
     """Only records with all words as typed: no corrected spelling, no hits with a part of the words."""
     offset: _builtins.int
@@ -113,29 +115,31 @@ class SearchTree(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     ORDERED_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
-    """"and", "or", "not" (the first operand without the others) or "near" (two clauses of words of one field); empty for
+    """Operator: and, or, not (the first operand without the others) or near (two clauses of words of one field); empty for
     a clause.
     """
     field: _builtins.str
-    """Field of a clause; empty means "any"."""
+    """Field of a clause, such as title, author, subject, isbn, year, class, language or institution; empty means any field."""
     relation: _builtins.str
-    """"all", "any", "=" (words side by side; the default), "==" (the whole field), "<", "<=", ">", ">=" or "within"."""
+    """Relation of a clause: all, any, = (words side by side; the default), == (the whole field), <, <=, >, >= or within."""
     term: _builtins.str
-    """`*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field, unless a backslash is
-    before them. At most 500 characters.
+    """Term of a clause. `*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field,
+    unless a backslash is before them. At most 500 characters.
     """
     distance: _builtins.int
-    """Of "near": most words from the end of one operand to the beginning of the other; 0 means 1, side by side."""
+    """Of near: most words from the end of one operand to the beginning of the other; 0 means 1, side by side."""
     unit: _builtins.str
-    """Of "near": "word"; empty means the same."""
+    """Of near: word; empty means the same."""
     ordered: _builtins.bool
-    """Of "near": the operands are in this order."""
+    """Of near: the operands are in this order."""
     @_builtins.property
-    def operands(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchTree]: ...
+    def operands(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchTree]:
+        """Conditions under the operator."""
+
     @_builtins.property
     def modifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"stem" (any form of the words), "unmasked" (no masks); "masked", "ignoreCase", "ignoreAccents" and "word" are the
-        default.
+        """Modifiers of a clause: stem (any form of the words), unmasked (no masks); masked, ignoreCase, ignoreAccents and word
+        are the default.
         """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
@@ -180,6 +180,33 @@ class Help(ResponseModel):
     without_filters: int = Field(description='Number of records that the query finds without its filters.')
     elsewhere: list[CountedValue] = Field(description='Institutions with matching records.')
     classes: list[ClassOfTree] = Field(description='Classes related to the query.')
+
+
+class SearchTree(Body):
+    """A condition of a boolean search: operands under an operator, or a clause that compares a field with a term."""
+
+    operator: str = Field(default="", description='Operator: and, or, not (the first operand without the others) or near (two clauses of words of one field); empty for a clause.', max_length=20, examples=['and'])
+    operands: list[SearchTree] = Field(default=[], description='Conditions under the operator.', max_length=200)
+    field: str = Field(default="", description='Field of a clause, such as title, author, subject, isbn, year, class, language or institution; empty means any field.', max_length=40, examples=['title'])
+    relation: str = Field(default="", description='Relation of a clause: all, any, = (words side by side; the default), == (the whole field), <, <=, >, >= or within.', max_length=20, examples=['all'])
+    term: str = Field(default="", description='Term of a clause. `*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field, unless a backslash is before them. At most 500 characters.', max_length=1000, examples=['robohnya surau'])
+    modifiers: list[Annotated[str, Field(max_length=40)]] = Field(default=[], description='Modifiers of a clause: stem (any form of the words), unmasked (no masks); masked, ignoreCase, ignoreAccents and word are the default.', max_length=10)
+    distance: StrictInt = Field(default=0, description='Of near: most words from the end of one operand to the beginning of the other; 0 means 1, side by side.', ge=0, le=4294967295)
+    unit: str = Field(default="", description='Of near: word; empty means the same.', max_length=20)
+    ordered: StrictBool = Field(default=False, description='Of near: the operands are in this order.')
+
+
+class TreeSearchBody(Body):
+    """A search. As the body of a request it has a tree; filters are clauses of the tree."""
+
+    facets: list[Annotated[str, Field(max_length=40)]] = Field(default=[], description='Names of the facets to count; without names no facet is counted: availability, institution, branch, collection, material, audience, language, class, subject, author, series, year or ddc.', max_length=20, examples=[['language']])
+    sort: str = Field(default='relevance', description='Order of the hits: relevance, year, year_asc or title.', max_length=20, examples=['title'])
+    cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=500)
+    limit: StrictInt = Field(default=10, description='Hits on a page.', ge=1, le=100, examples=[10])
+    by_work: StrictBool = Field(default=False, description='One hit for each work, its best edition. Total and facets still count records.', examples=[False])
+    near: str = Field(default="", description="The reader's branch, INSTITUTION/BRANCH; it is first among the holdings of every hit.", max_length=100, examples=['PKS/PST'])
+    tree: SearchTree = Field(description='In place of a query: a strict search for exactly these conditions, without corrections, expansion and partial hits.')
+    offset: StrictInt = Field(default=0, description='Hits to skip, below 10,000; only of a tree, without a cursor.', ge=0, le=4294967295, examples=[0])
 
 
 class Reason(ResponseModel):

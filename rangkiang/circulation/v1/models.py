@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
@@ -232,23 +232,23 @@ class PolicyRowBody(Body):
     collection: str = Field(default="", description='Code of a collection; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['circulation'])
     branch: BranchCode = Field(default="", description='The branch that lends; empty for any.')
     unit: Literal['day', 'hour'] = Field(default='day', description='Unit of `period`.', examples=['day'])
-    period: int = Field(default=7, description='Length of a loan and of each renewal, in `unit`.', ge=0, le=1000000000, examples=[7])
-    renewals: int = Field(default=1, description='Number of renewals that a loan may have.', ge=0, le=1000000000, examples=[1])
+    period: StrictInt = Field(default=7, description='Length of a loan and of each renewal, in `unit`.', ge=0, le=1000000000, examples=[7])
+    renewals: StrictInt = Field(default=1, description='Number of renewals that a loan may have.', ge=0, le=1000000000, examples=[1])
     renew_from: Literal['due', 'today'] = Field(default='due', description='Day from which a renewal counts: due (the due date) or today.', examples=['due'])
     renew_when_overdue: StrictBool = Field(default=False, description='True when an overdue loan can be renewed.')
-    loan_limit: int = Field(default=3, description='Largest number of open loans; 0 for no limit.', ge=0, le=1000000000, examples=[3])
-    collection_limit: int = Field(default=0, description='Largest number of open loans of this collection; 0 for no separate limit.', ge=0, le=1000000000)
+    loan_limit: StrictInt = Field(default=3, description='Largest number of open loans; 0 for no limit.', ge=0, le=1000000000, examples=[3])
+    collection_limit: StrictInt = Field(default=0, description='Largest number of open loans of this collection; 0 for no separate limit.', ge=0, le=1000000000)
     is_for_loan: StrictBool = Field(default=True, description='False for items that are only read in the library.', examples=[True])
     not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
-    grace_days: int = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
-    suspension_cap: int = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
+    grace_days: StrictInt = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
+    suspension_cap: StrictInt = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
     last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
     holds_allowed: StrictBool = Field(default=True, description='True when holds are allowed. Stored; holds do not exist yet.', examples=[True])
-    hold_limit: int = Field(default=2, description='Largest number of holds. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[2])
-    shelf_days: int = Field(default=3, description='Open days on the hold shelf. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[3])
-    fine_per_day: int = Field(default=0, description='Fine for each overdue day. Stored; fines do not exist yet.', ge=0, le=1000000000)
-    fine_cap: int = Field(default=0, description='Limit of a fine. Stored; fines do not exist yet.', ge=0, le=1000000000)
-    lost_after_days: int = Field(default=60, description='Overdue days until an item is presumed lost. Stored; not used yet.', ge=0, le=1000000000, examples=[60])
+    hold_limit: StrictInt = Field(default=2, description='Largest number of holds. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[2])
+    shelf_days: StrictInt = Field(default=3, description='Open days on the hold shelf. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[3])
+    fine_per_day: StrictInt = Field(default=0, description='Fine for each overdue day. Stored; fines do not exist yet.', ge=0, le=1000000000)
+    fine_cap: StrictInt = Field(default=0, description='Limit of a fine. Stored; fines do not exist yet.', ge=0, le=1000000000)
+    lost_after_days: StrictInt = Field(default=60, description='Overdue days until an item is presumed lost. Stored; not used yet.', ge=0, le=1000000000, examples=[60])
 
 
 class Borrower(ResponseModel):
@@ -383,7 +383,7 @@ class CalendarBody(Body):
     weekly: WeekBody = Field(default_factory=WeekBody, description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
     closed: list[ClosingBody] = Field(default=[], description='Closed days, in order.', max_length=500)
     seasons: list[SeasonBody] = Field(default=[], description='Periods with other hours, such as Ramadan, which have no day in common.', max_length=50)
-    confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(default=[], description='Years whose holidays a manager has confirmed.', max_length=20, examples=[[2026]])
+    confirmed_years: list[Annotated[StrictInt, Field(ge=0, le=9999)]] = Field(default=[], description='Years whose holidays a manager has confirmed.', max_length=20, examples=[[2026]])
     weekly_from: str = Field(default="", description='First day of `weekly`, ISO 8601; by default today, and for the first hours of a branch since ever.', max_length=10, examples=['2026-12-07'])
     weeks: list[DatedWeekBody] = Field(default=[], description='All weekly hours, past, of today and coming, in order of first day. In a body they replace the stored ones; without any, the stored ones stay.', max_length=200)
 

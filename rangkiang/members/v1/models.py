@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
@@ -311,7 +311,7 @@ class SearchBody(Body):
     nik: str = Field(default="", description='National identity number.', max_length=64, repr=False)
     phone: str = Field(default="", description='Phone number.', max_length=64, repr=False, examples=['0812 6600 1122'])
     email: str = Field(default="", description='E-mail address.', max_length=400, repr=False)
-    limit: int = Field(default=20, description='Members on a page.', ge=1, le=50, examples=[20])
+    limit: StrictInt = Field(default=20, description='Members on a page.', ge=1, le=50, examples=[20])
     cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=40)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
 from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
@@ -386,7 +386,7 @@ class TemplateVersions(ResponseModel):
 class RestoreBody(Body):
     """The version to restore."""
 
-    version: int = Field(description='An earlier version; 0 is the default text.', ge=0, le=1000000000000, examples=[1])
+    version: StrictInt = Field(description='An earlier version; 0 is the default text.', ge=0, le=1000000000000, examples=[1])
 
 
 class PreviewBody(Body):

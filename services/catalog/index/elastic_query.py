@@ -219,19 +219,24 @@ def _leaf_query(match: Term | Prefix | Phrase | Pattern | Near | Keyword | Betwe
         case Pattern(field=field, tokens=(token,), boost=boost):
             return _constant({"wildcard": {field: token}}, boost)
         case Pattern(field=field, tokens=tokens, boost=boost):
-            spans = [{"span_multi": {"match": {"wildcard": {field: token}}}} for token in tokens]
-            return _constant({"span_near": {"clauses": spans, "slop": 0, "in_order": True}}, boost)
+            spans: list[Json] = [{"span_multi": {"match": {"wildcard": {field: token}}}} for token in tokens]
+            return _constant(_spans(spans), boost)
         case Near(field=field, first=first, second=second, distance=distance, boost=boost):
-            phrases = [
-                {"match": {"query": " ".join(tokens), "max_gaps": 0, "ordered": True}} for tokens in (first, second)
-            ]
-            intervals = {"all_of": {"intervals": phrases, "max_gaps": distance - 1, "ordered": True}}
-            return _constant({"intervals": {field: intervals}}, boost)
+            # Intervals lose matches when both are the same words.
+            phrases = [_spans([{"span_term": {field: token}} for token in tokens]) for tokens in (first, second)]
+            return _constant(_spans(phrases, gap=distance - 1), boost)
         case Keyword(field=field, values=values, boost=boost):
             return _constant({"terms": {field: list(values)}}, boost)
         case Between(field=field, low=low, high=high, boost=boost):
             bounds = {name: bound for name, bound in (("gte", low), ("lte", high)) if bound is not None}
             return _constant({"range": {field: bounds}} if bounds else {"exists": {"field": field}}, boost)
+
+
+def _spans(spans: list[Json], gap: int = 0) -> Json:
+    """Match spans of tokens in this order, with at most `gap` tokens between them."""
+    if len(spans) == 1:
+        return spans[0]
+    return {"span_near": {"clauses": spans, "slop": gap, "in_order": True}}
 
 
 def _constant(condition: Json, boost: float) -> Json:

@@ -46,6 +46,7 @@ TREES = (
     Clause("899.22*", "class", "=="),
     Group("near", (Clause("robohnya", "title"), Clause("kami", "title")), distance=2, ordered=True),
     Group("near", (Clause("kami", "title"), Clause("robohnya", "title")), distance=2),
+    Group("near", (Clause("khairul jasmi"), Clause("khairul jasmi"))),
     Group("not", (Clause("ind", "language"), Clause("surau"), Clause("2000", "year", ">"))),
 )
 
