@@ -45,7 +45,7 @@ class SearchRequest(_message.Message):
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
-    """Order of the hits"""
+    """Order of the hits: by relevance, year (newest or oldest first) or title."""
     cursor: _builtins.str
     """The `next` value of the previous page; empty for the first page."""
     limit: _builtins.int

@@ -199,8 +199,8 @@ class SearchTree(Body):
 class TreeSearchBody(Body):
     """A search. As the body of a request it has a tree; filters are clauses of the tree."""
 
-    facets: list[Annotated[str, Field(max_length=40)]] = Field(default=[], description='Names of the facets to count; without names no facet is counted: availability, institution, branch, collection, material, audience, language, class, subject, author, series, year or ddc.', max_length=20, examples=[['language']])
-    sort: str = Field(default='relevance', description='Order of the hits: relevance, year, year_asc or title.', max_length=20, examples=['title'])
+    facets: list[Literal['availability', 'institution', 'branch', 'collection', 'material', 'audience', 'language', 'class', 'subject', 'author', 'series', 'year', 'ddc']] = Field(default=[], description='Names of the facets to count; without names no facet is counted.', max_length=20, examples=[['language']])
+    sort: Literal['relevance', 'year', 'year_asc', 'title'] = Field(default='relevance', description='Order of the hits: by relevance, year (newest or oldest first) or title.', examples=['title'])
     cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=500)
     limit: StrictInt = Field(default=10, description='Hits on a page.', ge=1, le=100, examples=[10])
     by_work: StrictBool = Field(default=False, description='One hit for each work, its best edition. Total and facets still count records.', examples=[False])
