@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.partners import feed, files, opensearch, sitemap, sru, unapi
+from gateway.partners import daia, feed, files, opensearch, sitemap, sru, unapi
 
-MODULES = (files, feed, opensearch, sitemap, sru, unapi)
+MODULES = (daia, files, feed, opensearch, sitemap, sru, unapi)
 
 __all__ = ["MODULES"]

@@ -179,6 +179,7 @@ NOT_PAGES = {
     "/suggestions.json": "for browsers",
     "/search.atom": "a feed",
     "/records/{record_id}.{ending}": "a file",
+    "/daia": "for programs",
     "/sru": "for programs",
     "/sru/{institution}": "for programs",
     "/unapi": "for programs",
