@@ -147,7 +147,9 @@ class TestEncryption:
         assert reason_of(lambda: restore(settings, str(path.parent), identity, replace=True)) == "BACKUP_DAMAGED"
         assert articles(settings) == {"mango"}
 
-    @pytest.mark.parametrize("key", ["age1other", "ssh-ed25519 AAAA", str(KEY)])
+    @pytest.mark.parametrize(
+        "key", ["age1other", "ssh-ed25519 AAAA", str(KEY)], ids=["of other software", "for ssh", "secret"]
+    )
     def test_a_key_that_is_none_ends_the_backup_before_it_begins(
         self, settings: Settings, tmp_path: Path, key: str
     ) -> None:
