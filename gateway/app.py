@@ -37,6 +37,7 @@ from gateway.clients import Clients
 from gateway.libraries import Libraries, PreparedLibraries
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
+from gateway.partners.oai import routes as oai
 from gateway.password_limit import password_limit
 from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import READ_METHODS, RequestGuard
@@ -160,6 +161,8 @@ def refuse(request: Request, error: Error) -> Response:
     request.scope["state"] |= {"reason": error.reason, "service": str(error.facts.get("service", ""))}
     if request.url.path.startswith(oauth.ROOT):
         return oauth.refusal(request, error)
+    if request.url.path.startswith(oai.PATH) and (response := oai.refuse(error)) is not None:
+        return response
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
         return web.error_page(request, error)

@@ -14,7 +14,7 @@ from chassis.output import csv_line
 from gateway.negotiation import parse_weights
 from gateway.request_guard import header_fields
 
-_XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
+_XML = ("text/xml", *(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml")))
 # Smaller bodies fit into one or two packets, so compression takes longer than it saves.
 GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
 _FILES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf", "json": "application/json"}

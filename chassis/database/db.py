@@ -33,6 +33,17 @@ _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('stat
 Result = TypeVar("Result")
 
 
+_AT_END = "at_end"
+
+
+def at_end(session: Session, call: Callable[[Session], object]) -> None:
+    """Call a function at the end of the transaction, before its commit: for a lock that all writers take.
+
+    Whoever takes such a lock last never waits for another lock while others wait for this one.
+    """
+    session.info.setdefault(_AT_END, []).append(call)
+
+
 class _Session(Session):
     """A session of one transaction, which keeps its connection: SQLAlchemy looks for it at each call, in 10 µs."""
 
@@ -138,6 +149,8 @@ class Database:
             with translate_connection_errors():
                 self._set_context(session, context, is_write=True)
             yield session
+            for call in session.info.pop(_AT_END, ()):
+                call(session)
             with translate_connection_errors():
                 session.commit()
 

@@ -15,18 +15,25 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.database.sql import insert_into
+from services.catalog.harvest.numbering import number_at_end
 from services.catalog.tables import IndexQueue
 
 DELETE_BATCH = 1_000
 
 
-def enqueue(session: Session, versions: Iterable[tuple[int, int]]) -> None:
-    """Queue records for the index, as (number, version), in the transaction that wrote them."""
+def enqueue(session: Session, versions: Iterable[tuple[int, int]], *, is_change: bool = True) -> None:
+    """Queue records for the index, as (number, version), in the transaction that wrote them.
+
+    is_change  the records have new versions, so they get change numbers; False for changes that only the index needs
+    """
     now = clock.now()
     # Sorted, so that two writers do not deadlock.
-    rows = [{"record_number": number, "version": version, "queued_at": now} for number, version in sorted(versions)]
+    queued = sorted(versions)
+    rows = [{"record_number": number, "version": version, "queued_at": now} for number, version in queued]
     if rows:
         session.execute(_enqueue(session.get_bind().dialect.name), rows)
+    if rows and is_change:
+        number_at_end(session, [number for number, _ in queued])
 
 
 @lru_cache

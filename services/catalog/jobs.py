@@ -12,6 +12,7 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.catalog.browse import headings
+from services.catalog.harvest.numbering import number_old_changes
 from services.catalog.importing import backfill, fast_adds, regrouping
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
@@ -46,6 +47,11 @@ def complete_records(resources: Resources, stop: threading.Event) -> None:
     """Give records of an older release works, positions in lists and headings; regroup works after new rules."""
     backfill.complete_records(resources.database, system("works"), stop)
     regrouping.regroup_records(resources.database, system("works"), stop)
+
+
+def number_changes(resources: Resources, stop: threading.Event) -> None:
+    """Number the changes of records that an older release has written."""
+    number_old_changes(resources.database, system("change_numbers"), stop)
 
 
 def follow_rules(resources: Resources, stop: threading.Event) -> None:

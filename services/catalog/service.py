@@ -60,6 +60,14 @@ SERVICE = Service(
             every_seconds=3_600,
             at_start=True,
         ),
+        # Every hour, because an older release may serve beside this one for a while.
+        Job(
+            name="change_numbers",
+            run="services.catalog.jobs:number_changes",
+            lease="change_numbers",
+            every_seconds=3_600,
+            at_start=True,
+        ),
         Job(
             name="lending_rules",
             run="services.catalog.jobs:follow_rules",

@@ -16,6 +16,7 @@ PUBLISHED: Final = {
     "mods": "mods/mods-3-7.xsd",
     "marcxml": "oai/MARC21slim.xsd",
     "atom": "opds12/atom.rnc",
+    "oai": "oai/all.xsd",
 }
 OURS: Final = {"dc": "oai_dc.rnc", "mods": "mods.rnc", "marcxml": "marcxml.rnc", "atom": "atom.rnc"}
 
@@ -42,9 +43,9 @@ def published(form: str) -> Any:
 
 
 def faults(form: str, document: Any) -> list[str]:
-    """Errors of our schema and of the published one, if available; empty for a valid document."""
+    """Errors of our schema, if we have one, and of the published one, if available; empty for a valid document."""
     messages = []
-    for schema in (ours(form), published(form)):
+    for schema in (ours(form) if form in OURS else None, published(form)):
         if schema is not None and not schema.validate(document):
             messages += [str(error.message) for error in schema.error_log]
     return messages

@@ -9,7 +9,7 @@ import orjson
 
 from chassis.errors import Invalid
 from rangkiang.catalog.v1 import forms_pb2 as wire
-from rangkiang.catalog.v1 import searches_pb2
+from rangkiang.catalog.v1 import harvest_pb2, searches_pb2
 from services.catalog.formats import FORMS, Entry
 from tests.builders import book as marc_of
 from tests.fakes.books import BOOKS, Book
@@ -40,7 +40,7 @@ def entry(book: Book, address: str = "") -> Entry:
 
 
 class FakeForms:
-    """Answers GetForm, ListRecords and NoteSearches.
+    """Answers GetForm, ListRecords, Harvest (without content) and NoteSearches.
 
     searches  has every search of NoteSearches
     deleted   ids of deleted records, newest first
@@ -80,6 +80,16 @@ class FakeForms:
         reply = wire.ListRecordsReply(highest=max((book.number for book in self.books), default=0))
         for book in books:
             reply.records.add(id=book.id, number=book.number).updated_at.seconds = UPDATED_SECONDS
+        return reply
+
+    def Harvest(self, request: harvest_pb2.HarvestRequest, context: Any) -> harvest_pb2.HarvestReply:
+        self._receive(request, context)
+        reply = harvest_pb2.HarvestReply(cursor_key=b"fake", is_complete=True)
+        for book in self.books[: request.limit or 100]:
+            change = reply.changes.add(change_number=book.number, id=book.id, version=3)
+            change.sets.append("institution:KOTASOLOK")
+            change.changed_at.seconds = UPDATED_SECONDS
+        reply.read_at.seconds = reply.earliest.seconds = UPDATED_SECONDS
         return reply
 
     def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, context: Any) -> searches_pb2.NoteSearchesReply:

@@ -6,6 +6,7 @@ import warnings
 from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_dot_browsing__pb2
 from rangkiang.catalog.v1 import catalog_pb2 as rangkiang_dot_catalog_dot_v1_dot_catalog__pb2
 from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_forms__pb2
+from rangkiang.catalog.v1 import harvest_pb2 as rangkiang_dot_catalog_dot_v1_dot_harvest__pb2
 from rangkiang.catalog.v1 import items_pb2 as rangkiang_dot_catalog_dot_v1_dot_items__pb2
 from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
 from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
@@ -111,6 +112,16 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/ListRecords',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.FromString,
+                _registered_method=True)
+        self.Harvest = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/Harvest',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestReply.FromString,
+                _registered_method=True)
+        self.ListSets = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListSets',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsReply.FromString,
                 _registered_method=True)
         self.NoteSearches = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/NoteSearches',
@@ -292,6 +303,20 @@ class CatalogServicer:
 
     def ListRecords(self, request, context):
         """Records by number with the time of their last change, for sitemaps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Harvest(self, request, context):
+        """Changes of records in the order of their commits, with deletions, and the records in a format.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSets(self, request, context):
+        """The sets by which Harvest selects records.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -479,6 +504,16 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListRecords,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.SerializeToString,
+            ),
+            'Harvest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Harvest,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestReply.SerializeToString,
+            ),
+            'ListSets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSets,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsReply.SerializeToString,
             ),
             'NoteSearches': grpc.unary_unary_rpc_method_handler(
                     servicer.NoteSearches,
@@ -941,6 +976,60 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ListRecords',
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Harvest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/Harvest',
+            rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.HarvestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListSets',
+            rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_harvest__pb2.ListSetsReply.FromString,
             options,
             channel_credentials,
             insecure,

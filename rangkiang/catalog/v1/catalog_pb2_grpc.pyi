@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as _catalog_pb2
 from rangkiang.catalog.v1 import forms_pb2 as _forms_pb2
+from rangkiang.catalog.v1 import harvest_pb2 as _harvest_pb2
 from rangkiang.catalog.v1 import items_pb2 as _items_pb2
 from rangkiang.catalog.v1 import searches_pb2 as _searches_pb2
 from rangkiang.catalog.v1 import works_pb2 as _works_pb2
@@ -69,6 +70,10 @@ class CatalogStub:
     """Several records in such a format."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
     """Records by number with the time of their last change, for sitemaps."""
+    Harvest: _grpc.UnaryUnaryMultiCallable[_harvest_pb2.HarvestRequest, _harvest_pb2.HarvestReply]
+    """Changes of records in the order of their commits, with deletions, and the records in a format."""
+    ListSets: _grpc.UnaryUnaryMultiCallable[_harvest_pb2.ListSetsRequest, _harvest_pb2.ListSetsReply]
+    """The sets by which Harvest selects records."""
     NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
     """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
     incomplete, and nothing else.
@@ -136,6 +141,10 @@ class CatalogAsyncStub(CatalogStub):
     """Several records in such a format."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
     """Records by number with the time of their last change, for sitemaps."""
+    Harvest: _aio.UnaryUnaryMultiCallable[_harvest_pb2.HarvestRequest, _harvest_pb2.HarvestReply]  # type: ignore[assignment]
+    """Changes of records in the order of their commits, with deletions, and the records in a format."""
+    ListSets: _aio.UnaryUnaryMultiCallable[_harvest_pb2.ListSetsRequest, _harvest_pb2.ListSetsReply]  # type: ignore[assignment]
+    """The sets by which Harvest selects records."""
     NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
     """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
     incomplete, and nothing else.
@@ -284,6 +293,22 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forms_pb2.ListRecordsReply, _abc.Awaitable[_forms_pb2.ListRecordsReply]]:
         """Records by number with the time of their last change, for sitemaps."""
+
+    @_abc_1.abstractmethod
+    def Harvest(
+        self,
+        request: _harvest_pb2.HarvestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_harvest_pb2.HarvestReply, _abc.Awaitable[_harvest_pb2.HarvestReply]]:
+        """Changes of records in the order of their commits, with deletions, and the records in a format."""
+
+    @_abc_1.abstractmethod
+    def ListSets(
+        self,
+        request: _harvest_pb2.ListSetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_harvest_pb2.ListSetsReply, _abc.Awaitable[_harvest_pb2.ListSetsReply]]:
+        """The sets by which Harvest selects records."""
 
     @_abc_1.abstractmethod
     def NoteSearches(

@@ -172,7 +172,7 @@ def refresh_holdings(session: Session, numbers: Collection[int]) -> int:
             for_index.append((number, version + 1))
     if changed:
         session.execute(_PUT_HOLDINGS, changed)
-        enqueue(session, for_index)
+        enqueue(session, for_index, is_change=False)
     return len(changed)
 
 

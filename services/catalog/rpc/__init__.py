@@ -10,6 +10,7 @@ from chassis.service import Resources
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index.installation import open_index
 from services.catalog.rpc.browse import BrowseMethods
+from services.catalog.rpc.harvest import HarvestMethods
 from services.catalog.rpc.institutions import InstitutionMethods
 from services.catalog.rpc.items import ItemMethods
 from services.catalog.rpc.records import RecordMethods
@@ -21,7 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class Catalog(
-    SearchMethods, RecordMethods, BrowseMethods, ItemMethods, InstitutionMethods, PublishedMethods, CatalogServicer
+    SearchMethods,
+    RecordMethods,
+    HarvestMethods,
+    BrowseMethods,
+    ItemMethods,
+    InstitutionMethods,
+    PublishedMethods,
+    CatalogServicer,
 ):
     """The servicer of the whole contract."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -30,6 +30,11 @@ def wire_moment(at: datetime) -> Timestamp:
     moment = Timestamp()
     moment.FromDatetime(at)
     return moment
+
+
+def moment_of(moment: Timestamp) -> datetime:
+    """Convert to an aware UTC time."""
+    return moment.ToDatetime(UTC)
 
 
 def fill(message: Reply, value: object) -> Reply:

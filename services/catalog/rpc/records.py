@@ -59,7 +59,7 @@ class RecordMethods(ServicerPart):
         return wire.ListItemsReply(record_version=version, items=[_wire_item(item) for item in items])
 
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
-        form = _form(request.form, request.address)
+        form = check_form(request.form, request.address)
         with self._database.reading(rpc.context(context)) as session:
             row = queries.record(session, parse_id(request.id))
         try:
@@ -74,7 +74,7 @@ class RecordMethods(ServicerPart):
     def GetForms(
         self, request: forms_pb2.GetFormsRequest, session: Session, _caller: Context
     ) -> forms_pb2.GetFormsReply:
-        form = _form(request.form, request.address)
+        form = check_form(request.form, request.address)
         if len(request.ids) > MOST_FORMS:
             raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=len(request.ids), most=MOST_FORMS)
         ids = [parse_id(record_id) for record_id in request.ids]
@@ -114,7 +114,12 @@ class RecordMethods(ServicerPart):
         )
 
 
-def _form(name: str, address: str) -> Form:
+def check_form(name: str, address: str) -> Form:
+    """Return the format with this name.
+
+    address  of records' pages, for the format
+    raises   Invalid  FORM_UNKNOWN, RECORD_ADDRESS_TOO_LONG
+    """
     form = FORMS.get(name)
     if form is None:
         raise Invalid("FORM_UNKNOWN", form=name[:80], known=[*FORMS])

@@ -65,6 +65,24 @@ class Record(Table):
     index_changes: Mapped[int] = mapped_column(server_default="0")
 
 
+class NumberedChange(Table):
+    """The last change of each record, in the order of commits, for harvests and the change feed (ADR 0048).
+
+    change_number  no transaction commits after a read of this table with a number below those that the read returned
+    changed_at     grows with change_number
+    version        of the record when it got the number; another version in records is a change without a number
+    sets           harvest.sets.sets_of, with blanks between and around them; of a deleted record, its last sets
+    """
+
+    __tablename__ = "record_changes"
+    __table_args__ = (Index("record_changes_by_time", "changed_at", "change_number"),)
+    record_number: Mapped[int] = mapped_column(ForeignKey("records.number"), primary_key=True, autoincrement=False)
+    change_number: Mapped[int] = mapped_column(unique=True)
+    changed_at: Mapped[datetime]
+    version: Mapped[int]
+    sets: Mapped[str]
+
+
 class OriginalRecord(Table):
     """The original bytes of a record that was repaired on import; format as in marc.faults.Frame."""
 

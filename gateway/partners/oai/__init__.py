@@ -1,0 +1,1 @@
+"""OAI-PMH 2.0: records in order of their changes, for harvesters."""

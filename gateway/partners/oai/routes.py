@@ -1,0 +1,255 @@
+"""/oai and /oai/{institution}: the OAI-PMH 2.0 interfaces of the catalogue and of one institution."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import APIRouter
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Error
+from chassis.ids import parse_id
+from gateway.clients import call, catalog
+from gateway.libraries import Directory
+from gateway.links import absolute_url
+from gateway.partners.oai import documents
+from gateway.partners.oai.arguments import (
+    IDENTIFIER,
+    LISTS,
+    PREFIX,
+    TOKEN,
+    TOKEN_HOURS,
+    Fault,
+    Place,
+    Selection,
+    read_arguments,
+    read_format,
+    read_selection,
+    read_token,
+    write_token,
+)
+from gateway.responses import respond
+from gateway.settings import GatewaySettings
+from rangkiang.catalog.v1 import catalog_pb2
+from rangkiang.catalog.v1 import harvest_pb2 as wire
+
+router = APIRouter()
+
+PATH = "/oai"
+RECORDS_A_PAGE = 1_000
+# Seconds until a harvester that got 503 should try again.
+RETRY_SECONDS = 10
+# Of a host that has none, such as an IP address; the schema of identifiers wants a name with a dot.
+NO_DOMAIN = "localhost.localdomain"
+_DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9\-]*(\.[a-zA-Z][a-zA-Z0-9\-]*)+")
+_EMAIL = re.compile(r"\S+@(\S+\.)+\S+")
+_STYLES = Path(__file__).with_name("oai.css").read_bytes()
+SAMPLE_ID = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
+_UNAVAILABLE = (429, 503, 504)
+
+
+@router.get("/oai.css")
+async def styles(request: Request) -> Response:
+    """Return the style sheet with which browsers show OAI-PMH documents."""
+    return respond(request, _STYLES, "text/css; charset=utf-8", cache="public, max-age=86400", vary="Accept-Encoding")
+
+
+@router.get(PATH)
+@router.post(PATH)
+async def oai(request: Request) -> Response:
+    return await _answer(request, "")
+
+
+@router.get(f"{PATH}/{{institution}}")
+@router.post(f"{PATH}/{{institution}}")
+async def oai_of_institution(request: Request) -> Response:
+    institution = request.path_params["institution"]
+    # Raises INSTITUTION_NOT_FOUND.
+    message = catalog_pb2.ListInstitutionsRequest(code=institution)
+    await call(request, catalog(request).ListInstitutions, message)
+    return await _answer(request, institution)
+
+
+def refuse(error: Error) -> Response | None:
+    """Return 503 with Retry-After, by which harvesters wait, when the caller should send the request later."""
+    if error.http_status not in _UNAVAILABLE:
+        return None
+    seconds = str(error.facts.get("seconds", RETRY_SECONDS))
+    headers = {"Retry-After": seconds, "Cache-Control": "no-store"}
+    return Response(f"{error.reason}\n", 503, headers=headers, media_type="text/plain")
+
+
+async def _answer(request: Request, institution: str) -> Response:
+    """Answer a request for the records of all institutions, or of one."""
+    repository = _Repository(request, institution)
+    shown: Mapping[str, str] = {}
+    try:
+        verb, arguments = read_arguments(await _pairs(request))
+        shown = {"verb": verb, **arguments}
+        body = await repository.answer(verb, arguments)
+    except Fault as fault:
+        if fault.code in ("badVerb", "badArgument"):
+            shown = {}
+        body = documents.error(fault)
+    base_url, at = repository.base_url, repository.at
+
+    def finish() -> Response:
+        document = documents.wrap(body, base_url=base_url, arguments=shown, at=at)
+        return respond(request, document, documents.MEDIA_TYPE, vary="Accept-Encoding")
+
+    # A page of 1,000 records is compressed in 50 ms.
+    return await asyncio.to_thread(finish)
+
+
+async def _pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the arguments of GET, or of the form that POST sends.
+
+    raises  Fault  badArgument
+    """
+    query = request.scope["query_string"]
+    if request.method == "POST":
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+            raise Fault("badArgument", "The body of POST must be application/x-www-form-urlencoded.")
+        query = await request.body()
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise Fault("badArgument", "The arguments are not percent-encoded UTF-8.") from None
+
+
+class _Repository:
+    """The records of all institutions, or of one, for one request.
+
+    at  time of the response: later changes have this datestamp or a later one
+    """
+
+    def __init__(self, request: Request, institution: str) -> None:
+        self._request, self._institution = request, institution
+        self.base_url = absolute_url(request, f"{PATH}/{institution}" if institution else PATH)
+        self._address = absolute_url(request, "/records/{id}")
+        host = urlsplit(self.base_url).hostname or ""
+        self._domain = host if _DOMAIN.fullmatch(host) else NO_DOMAIN
+        self._scope = [f"institution:{institution}"] if institution else []
+        self.at = clock.now()
+
+    async def answer(self, verb: str, arguments: Mapping[str, str]) -> bytes:
+        """Return the body of the answer.
+
+        raises  Fault
+        """
+        if verb in LISTS:
+            return await self._list(verb, arguments)
+        if verb == "GetRecord":
+            form = read_format(arguments[PREFIX]).form
+            change = await self._change(arguments[IDENTIFIER], form)
+            if not change.content and not change.is_deleted:
+                raise Fault("cannotDisseminateFormat", "The record has values that this format cannot hold.")
+            return b"<GetRecord>%b</GetRecord>\n" % documents.record(change, self._domain)
+        if verb == "ListMetadataFormats":
+            if IDENTIFIER in arguments:
+                await self._change(arguments[IDENTIFIER], "")
+            return documents.list_formats()
+        if verb == "ListSets":
+            if TOKEN in arguments:
+                raise Fault("badResumptionToken", "The list of sets has one part.")
+            reply = await call(self._request, catalog(self._request).ListSets, wire.ListSetsRequest())
+            return documents.list_sets(entry for entry in reply.sets if self._has_set(entry.spec))
+        return documents.identify(await self._identity(), self.base_url)
+
+    async def _list(self, verb: str, arguments: Mapping[str, str]) -> bytes:
+        if TOKEN in arguments:
+            key = (await self._harvest(wire.HarvestRequest(limit=1))).cursor_key
+            selection, place = read_token(arguments[TOKEN], verb, key=key, now=clock.now())
+        else:
+            selection = read_selection(verb, arguments)
+            place = Place(0, 0, 0, 0)
+        is_first = not place.expires
+        entries: list[bytes] = []
+        after, is_complete = place.after, False
+        while not entries and not is_complete:
+            reply = await self._harvest(self._message(selection, after, count=is_first))
+            self.at = reply.read_at.ToDatetime(UTC) if is_first else self.at
+            write = documents.record if verb == "ListRecords" else documents.header
+            has_content = verb == "ListRecords"
+            entries = [
+                write(change, self._domain)
+                for change in reply.changes
+                if change.content or change.is_deleted or not has_content
+            ]
+            after, is_complete = reply.reached, reply.is_complete
+        if not entries:
+            raise Fault("noRecordsMatch", "No record has these values of from, until and set.")
+        delivered = place.delivered + len(entries)
+        total = max(reply.total if is_first else place.total, delivered)
+        if not is_complete:
+            expires = clock.now() + timedelta(hours=TOKEN_HOURS)
+            following = Place(after, delivered, total, int(expires.timestamp()))
+            token = write_token(selection, following, key=reply.cursor_key)
+            entries.append(documents.resumption_token(token, cursor=place.delivered, total=total, expires=expires))
+        elif not is_first:
+            entries.append(documents.resumption_token("", cursor=place.delivered, total=total, expires=None))
+        return b"<%b>\n%b</%b>\n" % (verb.encode(), b"".join(entries), verb.encode())
+
+    def _message(self, selection: Selection, after: int, *, count: bool) -> wire.HarvestRequest:
+        has_content = selection.verb == "ListRecords"
+        return wire.HarvestRequest(
+            after=after,
+            since=None if selection.since is None else Timestamp(seconds=selection.since),
+            until=None if selection.until is None else Timestamp(seconds=selection.until),
+            sets=[*self._scope, *([selection.set] if selection.set else [])],
+            limit=RECORDS_A_PAGE,
+            form=read_format(selection.prefix).form if has_content else "",
+            address=self._address,
+            count=count,
+        )
+
+    async def _harvest(self, message: wire.HarvestRequest) -> wire.HarvestReply:
+        return await call(self._request, catalog(self._request).Harvest, message)
+
+    async def _change(self, identifier: str, form: str) -> wire.Change:
+        """Return the last change of a record.
+
+        raises  Fault  idDoesNotExist
+        """
+        prefix = f"{documents.SCHEME}:{self._domain}:"
+        try:
+            record_id = str(parse_id(identifier.removeprefix(prefix)))
+        except Error:
+            record_id = ""
+        if record_id and identifier == f"{prefix}{record_id}":
+            message = wire.HarvestRequest(id=record_id, form=form, address=self._address)
+            for change in (await self._harvest(message)).changes:
+                if any(self._has_set(spec) for spec in change.sets if spec.startswith("institution:")):
+                    return change
+        raise Fault("idDoesNotExist", f"Identifiers of records begin with {prefix}, and this one is of no record.")
+
+    def _has_set(self, spec: str) -> bool:
+        """Return whether a set can have records of this repository."""
+        of_all = not self._scope or not spec.startswith("institution:")
+        return of_all or spec in self._scope or spec.startswith(f"{self._scope[0]}:")
+
+    async def _identity(self) -> documents.Identity:
+        message = catalog_pb2.ListInstitutionsRequest(code=self._institution)
+        institutions = (await call(self._request, catalog(self._request).ListInstitutions, message)).institutions
+        directory = Directory({institution.code: institution for institution in institutions}, {})
+        settings: GatewaySettings = self._request.app.state.settings
+        owner = directory.owner(settings.default_institution)
+        names = (owner.name.id, owner.name.en, owner.code) if owner is not None else ()
+        email = owner.contact.email if owner is not None else ""
+        reply = await self._harvest(wire.HarvestRequest(limit=1))
+        earliest = reply.earliest.ToDatetime(UTC) if reply.HasField("earliest") else datetime(1970, 1, 1, tzinfo=UTC)
+        return documents.Identity(
+            name=next((name for name in names if name), self._domain),
+            email=email if _EMAIL.fullmatch(email) else f"postmaster@{self._domain}",
+            earliest=earliest,
+            domain=self._domain,
+            sample_id=next((change.id for change in reply.changes), SAMPLE_ID),
+        )

@@ -1,0 +1,106 @@
+"""Numbers the changes of records in the order in which transactions commit (ADR 0048)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, text
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.database.db import Database, at_end
+from chassis.database.sql import in_parts, insert_for
+from services.catalog.harvest.sets import sets_of
+from services.catalog.tables import Institution, NumberedChange, Record
+
+# Advisory lock of PostgreSQL. On SQLite only one transaction writes at a time.
+CHANGES_LOCK = 4_210_002
+# Records of a transaction of the job, and record numbers among which one statement looks for them.
+BATCH, WINDOW = 500, 10_000
+_TO_NUMBER = "records_to_number"
+
+_last = select(NumberedChange.change_number, NumberedChange.changed_at).order_by(NumberedChange.change_number.desc())
+_is_unnumbered = or_(NumberedChange.version.is_(None), NumberedChange.version != Record.version)
+
+
+def number_at_end(session: Session, numbers: Iterable[int]) -> None:
+    """Number the changes of these records at the end of the transaction, which has written their new versions."""
+    waiting: set[int] | None = session.info.get(_TO_NUMBER)
+    if waiting is None:
+        waiting = session.info[_TO_NUMBER] = set()
+        at_end(session, lambda session: number_changes(session, session.info.pop(_TO_NUMBER)))
+    waiting.update(numbers)
+
+
+def number_changes(session: Session, numbers: Iterable[int]) -> int:
+    """Number those of these records that have a version without a number; the transaction commits next.
+
+    returns  the number of changes
+    """
+    changes: list[dict[str, Any]] = []
+    for part in in_parts(sorted(numbers)):
+        rows = session.execute(
+            select(
+                *(Record.number, Record.version, Record.marc, Record.holdings, Record.deleted_at),
+                *(Institution.code, NumberedChange.sets),
+            )
+            .join(Institution, Institution.id == Record.institution_id)
+            .outerjoin(NumberedChange, NumberedChange.record_number == Record.number)
+            .where(Record.number.in_(part), _is_unnumbered)
+            .order_by(Record.number)
+        )
+        for row in rows:
+            if row.deleted_at is None or row.sets is None:
+                sets = f" {' '.join(sets_of(row.marc, row.holdings, row.code))} "
+            else:
+                sets = row.sets
+            changes.append({"record_number": row.number, "version": row.version, "sets": sets})
+    if changes:
+        now = lock_changes(session)
+        last, last_at = session.execute(_last.limit(1)).first() or (0, now)
+        for number, change in enumerate(changes, last + 1):
+            change |= {"change_number": number, "changed_at": max(now, last_at)}
+        insert = insert_for(session, NumberedChange)
+        columns = ("version", "sets", "change_number", "changed_at")
+        values = {name: insert.excluded[name] for name in columns}
+        session.execute(insert.on_conflict_do_update(index_elements=["record_number"], set_=values), changes)
+    return len(changes)
+
+
+def lock_changes(session: Session, *, shared: bool = False) -> datetime:
+    """Wait for the transactions that have numbers and did not commit yet; no other gets numbers until this one ends.
+
+    shared   other transactions with `shared` do not wait for this one
+    returns  the time after the wait, by the clock of the database, which all processes share
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return clock.now()
+    lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    session.execute(text(f"SELECT {lock}(:turn)"), {"turn": CHANGES_LOCK})
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
+
+
+def number_old_changes(database: Database, context: Context, stop: threading.Event) -> int:
+    """Number the changes that an older release has written, until `stop` or the last one. Returns their number."""
+    count, start = 0, 0
+    with database.reading(context) as session:
+        highest = session.scalar(select(func.max(Record.number))) or 0
+    while start < highest and not stop.is_set():
+        with database.reading(context) as session:
+            numbers = session.scalars(
+                select(Record.number)
+                .outerjoin(NumberedChange, NumberedChange.record_number == Record.number)
+                .where(Record.number > start, Record.number <= start + WINDOW, _is_unnumbered)
+                .order_by(Record.number)
+                .limit(BATCH)
+            ).all()
+        if numbers:
+            with database.transaction(context) as session:
+                count += number_changes(session, numbers)
+        start = numbers[-1] if len(numbers) == BATCH else start + WINDOW
+    return count
