@@ -77,7 +77,7 @@ def library(request: pytest.FixtureRequest) -> Iterator[Library]:
             address = stack.enter_context(served_gateway(catalog, urls=urls, without=("members",)))
         add_institution()
         # There is a signing key before the gateway reads the keys, which it does every 15 seconds.
-        Keys(members.database, members.settings.of(MembersSettings))._signing_key()
+        Keys(members.database, members.settings.of(MembersSettings)).signing_key()
         yield Library(address, *add_client("kios"))
 
 
