@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.requests import Request
+from starlette.responses import Response
 
 from chassis.models import ResponseModel, to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
+from gateway.api.writes import Version, versioned
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import models
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
@@ -54,9 +56,59 @@ async def create_webhook(request: Request, body: models.NewWebhook, notification
     return to_model(MadeWebhook, reply.webhook, secret=reply.secret)
 
 
+@router.get("/webhooks/{webhook_id}", **documented("A webhook", "notifications.GetWebhook", errors=(404,)))
+async def get_webhook(
+    request: Request, response: Response, webhook_id: WebhookId, query: NoParameters, notifications: Notifications
+) -> models.Webhook:
+    """Read a webhook. Its version is the ETag."""
+    reply = await call(request, notifications.GetWebhook, wire.GetWebhookRequest(id=webhook_id))
+    return versioned(response, to_model(models.Webhook, reply.webhook), reply.webhook.version)
+
+
+@router.patch(
+    "/webhooks/{webhook_id}", **documented("Change a webhook", "notifications.ChangeWebhook", errors=(404, 409))
+)
+async def change_webhook(
+    request: Request,
+    response: Response,
+    webhook_id: WebhookId,
+    body: models.ChangedWebhookBody,
+    notifications: Notifications,
+    version: Version,
+) -> models.Webhook:
+    """Change URL, kinds or contact. `is_active` stops deliveries, or starts them again."""
+    message = to_message(wire.ChangeWebhookRequest, body, id=webhook_id, version=version)
+    reply = await call(request, notifications.ChangeWebhook, message)
+    return versioned(response, to_model(models.Webhook, reply.webhook), reply.webhook.version)
+
+
 @router.post(
-    "/webhooks/{webhook_id}/replay",
-    **documented("Activate a webhook, and send events again", "notifications.ReplayWebhook", errors=(404, 409)),
+    "/webhooks/{webhook_id}/secrets",
+    **documented("Give a webhook another secret", "notifications.ChangeWebhookSecret", errors=(404,), status=201),
+)
+async def change_webhook_secret(
+    request: Request, webhook_id: WebhookId, notifications: Notifications
+) -> models.WebhookSecret:
+    """Give a webhook another secret. For a day each delivery has a signature with the former one too."""
+    message = wire.ChangeWebhookSecretRequest(id=webhook_id)
+    return to_model(models.WebhookSecret, await call(request, notifications.ChangeWebhookSecret, message))
+
+
+@router.post(
+    "/webhooks/{webhook_id}/pings",
+    **documented("Send a test event", "notifications.PingWebhook", errors=(404, 409), status=201),
+)
+async def ping_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> models.Delivery:
+    """Queue an event of the kind `ping`, whose `facts` are empty. Its attempts are in the deliveries."""
+    reply = await call(request, notifications.PingWebhook, wire.PingWebhookRequest(id=webhook_id))
+    return to_model(models.Delivery, reply.delivery)
+
+
+@router.post(
+    "/webhooks/{webhook_id}/replays",
+    **documented(
+        "Activate a webhook, and send events again", "notifications.ReplayWebhook", errors=(404, 409), status=201
+    ),
 )
 async def replay_webhook(
     request: Request, webhook_id: WebhookId, body: models.ReplayBody, notifications: Notifications
@@ -81,16 +133,6 @@ async def list_deliveries(
     message = to_message(wire.ListDeliveriesRequest, query, id=webhook_id)
     reply = await call(request, notifications.ListDeliveries, message)
     return to_model(models.Deliveries, reply)
-
-
-@router.post(
-    "/webhooks/{webhook_id}/disable",
-    **documented("Disable a webhook", "notifications.DisableWebhook", errors=(404, 409)),
-)
-async def disable_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> models.Disabled:
-    """Stop deliveries until a replay. Events that occur before the replay are not stored for the webhook."""
-    reply = await call(request, notifications.DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
-    return to_model(models.Disabled, reply)
 
 
 @router.delete(

@@ -192,8 +192,21 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
         assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
         path = f"/api/v1/webhooks/{made.json()['id']}"
+        tag = site.http.get(path, headers=partner).headers["ETag"]
+        only_members = {"kinds": ["member.registered"]}
+        changed = site.http.patch(path, json=only_members, headers=partner | {"If-Match": tag})
+        assert (changed.status_code, changed.json()["kinds"]) == (200, ["member.registered"])
+        assert site.http.patch(path, json=only_members, headers=partner | {"If-Match": tag}).status_code == 412
+        for act, name in (("pings", "kind"), ("secrets", "secret")):
+            partner["Idempotency-Key"] = str(uuid.uuid4())
+            answer = site.http.post(f"{path}/{act}", headers=partner)
+            assert (answer.status_code, bool(answer.json()[name])) == (201, True), answer.text
+        assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
+        [ping, _] = site.http.get(f"{path}/deliveries", headers=partner).json()["hits"]
+        assert (ping["kind"], ping["attempts"][0]["status"]) == ("ping", 200)
         partner["Idempotency-Key"] = str(uuid.uuid4())
-        assert site.http.post(f"{path}/replay", json={}, headers=partner).json()["count"] == 0
+        replayed = site.http.post(f"{path}/replays", json={}, headers=partner)
+        assert (replayed.status_code, replayed.json()["count"]) == (201, 0)
         with members.transaction(context) as session:
             clients.revoke_client(session, str(client.id))
         with database.transaction(TEST) as session:
@@ -201,6 +214,6 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 0
         [ended] = site.http.get("/api/v1/webhooks", headers=site.headers("manager")).json()["hits"]
         assert (ended["state"], ended["reason"]) == ("disabled", "MAKER_WITHOUT_SCOPES")
-        assert len(receiver.requests) == 1
+        assert len(receiver.requests) == 2
         assert site.http.delete(path, headers=site.headers("manager")).status_code == 200
         assert site.http.get("/api/v1/webhooks", headers=partner).json()["total"] == 0

@@ -155,6 +155,15 @@ def test_a_webhook_is_made_shown_once_disabled_enabled_and_deleted(manager: Visi
     assert "Disabled by its owner." in manager.text
     manager.send(f"{path}/replay")
     assert "The webhook is active again." in manager.text
+    manager.send(f"{path}/pings")
+    assert "A test event is being sent." in manager.text
+    assert "Test event" in manager.text
+    manager.send(f"{path}/secrets")
+    other = re.search(r"rkwh_[\w-]+", manager.text)
+    assert other
+    assert other[0] != secret[0]
+    assert "The former secret is valid until" in manager.text
+    manager.open(path)
     manager.send(f"{path}/delete")
     assert "The webhook is deleted." in manager.text
     manager.open(path)

@@ -18,7 +18,7 @@ from rangkiang.notifications.v1 import webhooks_pb2 as wire
 
 router = SignedInRouter()
 
-NOTES = ("disabled", "active", "replayed", "deleted")
+NOTES = ("disabled", "active", "replayed", "deleted", "pinged")
 _PAGE = 50
 _FORM_FIELDS = {
     "OUTGOING_URL_INVALID": "url",
@@ -49,7 +49,7 @@ async def create_webhook(request: Request) -> Response:
         reply = await call(request, notifications(request).CreateWebhook, message)
     except Error as problem:
         return await _list_page(request, refuse(request, form, problem, _FORM_FIELDS))
-    return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret)
+    return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret, former_until="")
 
 
 @router.get("/notices/webhooks/{webhook_id}")
@@ -73,13 +73,41 @@ async def replay_webhook(request: Request) -> Response:
 
 @router.post("/notices/webhooks/{webhook_id}/disable")
 async def disable_webhook(request: Request) -> Response:
-    await read_form(request)
+    fields = await read_form(request)
     webhook_id: str = request.path_params["webhook_id"]
+    version = fields.text("version")[:18]
+    message = wire.ChangeWebhookRequest(
+        id=webhook_id, version=int(version) if version.isascii() and version.isdecimal() else 0, is_active=False
+    )
     try:
-        await call(request, notifications(request).DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
+        await call(request, notifications(request).ChangeWebhook, message)
     except Error as problem:
         return await _refused(request, problem)
     return redirect(f"/notices/webhooks/{webhook_id}?note=disabled")
+
+
+@router.post("/notices/webhooks/{webhook_id}/pings")
+async def ping_webhook(request: Request) -> Response:
+    await read_form(request)
+    webhook_id: str = request.path_params["webhook_id"]
+    try:
+        await call(request, notifications(request).PingWebhook, wire.PingWebhookRequest(id=webhook_id))
+    except Error as problem:
+        return await _refused(request, problem)
+    return redirect(f"/notices/webhooks/{webhook_id}?note=pinged")
+
+
+@router.post("/notices/webhooks/{webhook_id}/secrets")
+async def change_secret(request: Request) -> Response:
+    """Give a webhook another secret and show it. No other page shows the secret."""
+    await read_form(request)
+    message = wire.ChangeWebhookSecretRequest(id=request.path_params["webhook_id"])
+    try:
+        reply = await call(request, notifications(request).ChangeWebhookSecret, message)
+    except Error as problem:
+        return await _refused(request, problem)
+    until = moment(reply.former_until, words_of(request), reply.zone)
+    return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret, former_until=until)
 
 
 @router.post("/notices/webhooks/{webhook_id}/delete")
@@ -140,10 +168,15 @@ async def _webhook_page(request: Request, form: Form) -> Response:
                 delivery,
                 moment(delivery.occurred_at, words, reply.zone),
                 moment(delivery.delivered_at, words, reply.zone),
+                [
+                    (moment(attempt.at, words, reply.zone), failure_text(attempt, words), attempt.milliseconds)
+                    for attempt in delivery.attempts
+                ],
             )
             for delivery in reply.deliveries
         ],
         first=here if cursor else "",
+        former_until=moment(webhook.former_secret_until, words, reply.zone),
         after=f"{here}?{urlencode({'cursor': reply.cursor})}" if reply.cursor else "",
         form=form,
         note=_note(request),
@@ -151,11 +184,11 @@ async def _webhook_page(request: Request, form: Form) -> Response:
     )
 
 
-def failure_text(webhook: wire.Webhook, words: Wording) -> str:
-    """Return the reason of the last failure in words; "" without a failure."""
-    if webhook.reason.startswith("HTTP_"):
-        return words.say("webhooks.answered", status=webhook.reason.removeprefix("HTTP_"))
-    return words.code("webhook_reason", webhook.reason) if webhook.reason else ""
+def failure_text(failed: wire.Webhook | wire.DeliveryAttempt, words: Wording) -> str:
+    """Return the reason of a failure in words; "" without a failure."""
+    if failed.reason.startswith("HTTP_"):
+        return words.say("webhooks.answered", status=failed.reason.removeprefix("HTTP_"))
+    return words.code("webhook_reason", failed.reason) if failed.reason else ""
 
 
 def _note(request: Request) -> str:

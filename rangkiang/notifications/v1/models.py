@@ -440,6 +440,8 @@ class Webhook(ResponseModel):
     next_at: Time | None = Field(default=None, description='Earliest time of the next delivery, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     waiting: int = Field(description='Number of events that wait for delivery.')
     made_by_staff: bool = Field(description='True when a member of staff made the webhook, for the institution.')
+    version: int = Field(description='The version, which is the ETag.', examples=[1])
+    former_secret_until: Time | None = Field(default=None, description='Until this time deliveries are signed with the former secret too, ISO 8601 in UTC.')
 
 
 class NewWebhook(Body):
@@ -462,6 +464,15 @@ class DeliveriesQuery(QueryModel):
     cursor: str = text('The `next` value of the previous page.', longest=64)
 
 
+class DeliveryAttempt(ResponseModel):
+    """An attempt to deliver an event."""
+
+    at: Time = Field(description='Time of the request, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
+    status: int | None = Field(default=None, description='HTTP status of the reply; absent without a reply.', examples=[200])
+    milliseconds: int = Field(description='Milliseconds until the reply, or until the request was given up.', examples=[41])
+    reason: str = Field(description='Reason code of the failure; empty after a delivery.')
+
+
 class Delivery(ResponseModel):
     """An event for a webhook, without its data."""
 
@@ -469,6 +480,7 @@ class Delivery(ResponseModel):
     kind: str = Field(description='Kind of the event.', examples=['loan.opened'])
     occurred_at: Time | None = Field(default=None, description='Time of the event, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     delivered_at: Time | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; absent while the event waits.')
+    attempts: list[DeliveryAttempt] = Field(description='The last 20 attempts, in order.')
 
 
 class Deliveries(ResponseModel):
@@ -479,10 +491,20 @@ class Deliveries(ResponseModel):
     next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
 
 
-class Disabled(ResponseModel):
-    """A disabled subscription."""
+class ChangedWebhookBody(Body):
+    """The fields of a webhook that change."""
 
-    webhook: Webhook = Field(description='The subscription.')
+    url: str | None = Field(default=None, description='URL with https and a public host.', max_length=1000, examples=['https://sistem.kampus.example/rangkiang'])
+    kinds: list[str] = Field(default=[], description='Kinds of events; the caller needs the scope of each. An empty list changes nothing.', max_length=20, examples=[['loan.opened', 'loan.returned']])
+    contact: str | None = Field(default=None, description='E-mail address to notify when the webhook is disabled; empty for none.', max_length=320, repr=False, examples=['sistem@kampus.example'])
+    is_active: StrictBool | None = Field(default=None, description='False stops deliveries; events that happen meanwhile are not kept. True starts them again.', examples=[False])
+
+
+class WebhookSecret(ResponseModel):
+    """A new secret."""
+
+    secret: str = Field(description='Key that signs deliveries from now on; only this response has it.', examples=['rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe'])
+    former_until: Time = Field(description='Until this time deliveries are signed with the former secret too, ISO 8601 in UTC.', examples=['2026-11-25T03:12:00Z'])
 
 
 class ReplayBody(Body):

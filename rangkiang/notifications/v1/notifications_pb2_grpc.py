@@ -210,10 +210,25 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesReply.FromString,
                 _registered_method=True)
-        self.DisableWebhook = channel.unary_unary(
-                '/rangkiang.notifications.v1.Notifications/DisableWebhook',
-                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.FromString,
+        self.GetWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookReply.FromString,
+                _registered_method=True)
+        self.ChangeWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ChangeWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookReply.FromString,
+                _registered_method=True)
+        self.ChangeWebhookSecret = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ChangeWebhookSecret',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretReply.FromString,
+                _registered_method=True)
+        self.PingWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PingWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookReply.FromString,
                 _registered_method=True)
         self.ReplayWebhook = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/ReplayWebhook',
@@ -480,8 +495,29 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DisableWebhook(self, request, context):
-        """Stops a webhook until a replay. Facts of the time between are not kept for it.
+    def GetWebhook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeWebhook(self, request, context):
+        """Changes the URL, kinds or contact of a webhook, and stops or activates it. Events of the time in which it is stopped
+        are not kept for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeWebhookSecret(self, request, context):
+        """Gives a webhook another secret. Deliveries of the next day are signed with the former one too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PingWebhook(self, request, context):
+        """Sends a test event.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -694,10 +730,25 @@ def add_NotificationsServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesReply.SerializeToString,
             ),
-            'DisableWebhook': grpc.unary_unary_rpc_method_handler(
-                    servicer.DisableWebhook,
-                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.FromString,
-                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.SerializeToString,
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookReply.SerializeToString,
+            ),
+            'ChangeWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookReply.SerializeToString,
+            ),
+            'ChangeWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeWebhookSecret,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretReply.SerializeToString,
+            ),
+            'PingWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.PingWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookReply.SerializeToString,
             ),
             'ReplayWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayWebhook,
@@ -1655,7 +1706,7 @@ class Notifications:
             _registered_method=True)
 
     @staticmethod
-    def DisableWebhook(request,
+    def GetWebhook(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1668,9 +1719,90 @@ class Notifications:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/rangkiang.notifications.v1.Notifications/DisableWebhook',
-            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.SerializeToString,
-            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.FromString,
+            '/rangkiang.notifications.v1.Notifications/GetWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.GetWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ChangeWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ChangeWebhookSecret',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ChangeWebhookSecretReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PingWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PingWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.PingWebhookReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,8 +102,15 @@ class NotificationsStub:
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]
     """Facts of the last 7 days for a webhook, and whether each was delivered."""
-    DisableWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]
-    """Stops a webhook until a replay. Facts of the time between are not kept for it."""
+    GetWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookRequest, _webhooks_pb2.GetWebhookReply]
+    ChangeWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ChangeWebhookRequest, _webhooks_pb2.ChangeWebhookReply]
+    """Changes the URL, kinds or contact of a webhook, and stops or activates it. Events of the time in which it is stopped
+    are not kept for it.
+    """
+    ChangeWebhookSecret: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ChangeWebhookSecretRequest, _webhooks_pb2.ChangeWebhookSecretReply]
+    """Gives a webhook another secret. Deliveries of the next day are signed with the former one too."""
+    PingWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.PingWebhookRequest, _webhooks_pb2.PingWebhookReply]
+    """Sends a test event."""
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
     """Makes a disabled webhook active again, and sends events again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
@@ -183,8 +190,15 @@ class NotificationsAsyncStub(NotificationsStub):
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]  # type: ignore[assignment]
     """Facts of the last 7 days for a webhook, and whether each was delivered."""
-    DisableWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]  # type: ignore[assignment]
-    """Stops a webhook until a replay. Facts of the time between are not kept for it."""
+    GetWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookRequest, _webhooks_pb2.GetWebhookReply]  # type: ignore[assignment]
+    ChangeWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ChangeWebhookRequest, _webhooks_pb2.ChangeWebhookReply]  # type: ignore[assignment]
+    """Changes the URL, kinds or contact of a webhook, and stops or activates it. Events of the time in which it is stopped
+    are not kept for it.
+    """
+    ChangeWebhookSecret: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ChangeWebhookSecretRequest, _webhooks_pb2.ChangeWebhookSecretReply]  # type: ignore[assignment]
+    """Gives a webhook another secret. Deliveries of the next day are signed with the former one too."""
+    PingWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.PingWebhookRequest, _webhooks_pb2.PingWebhookReply]  # type: ignore[assignment]
+    """Sends a test event."""
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
     """Makes a disabled webhook active again, and sends events again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
@@ -467,12 +481,37 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         """Facts of the last 7 days for a webhook, and whether each was delivered."""
 
     @_abc_1.abstractmethod
-    def DisableWebhook(
+    def GetWebhook(
         self,
-        request: _webhooks_pb2.DisableWebhookRequest,
+        request: _webhooks_pb2.GetWebhookRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.DisableWebhookReply, _abc.Awaitable[_webhooks_pb2.DisableWebhookReply]]:
-        """Stops a webhook until a replay. Facts of the time between are not kept for it."""
+    ) -> _typing.Union[_webhooks_pb2.GetWebhookReply, _abc.Awaitable[_webhooks_pb2.GetWebhookReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ChangeWebhook(
+        self,
+        request: _webhooks_pb2.ChangeWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ChangeWebhookReply, _abc.Awaitable[_webhooks_pb2.ChangeWebhookReply]]:
+        """Changes the URL, kinds or contact of a webhook, and stops or activates it. Events of the time in which it is stopped
+        are not kept for it.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeWebhookSecret(
+        self,
+        request: _webhooks_pb2.ChangeWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ChangeWebhookSecretReply, _abc.Awaitable[_webhooks_pb2.ChangeWebhookSecretReply]]:
+        """Gives a webhook another secret. Deliveries of the next day are signed with the former one too."""
+
+    @_abc_1.abstractmethod
+    def PingWebhook(
+        self,
+        request: _webhooks_pb2.PingWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.PingWebhookReply, _abc.Awaitable[_webhooks_pb2.PingWebhookReply]]:
+        """Sends a test event."""
 
     @_abc_1.abstractmethod
     def ReplayWebhook(

@@ -39,6 +39,8 @@ class Webhook(_message.Message):
     NEXT_AT_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     MADE_BY_STAFF_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FORMER_SECRET_UNTIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier of the webhook."""
     client_id: _builtins.str
@@ -59,6 +61,8 @@ class Webhook(_message.Message):
     """Number of events that wait for delivery."""
     made_by_staff: _builtins.bool
     """True when a member of staff made the webhook, for the institution."""
+    version: _builtins.int
+    """The version, which is the ETag."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of events."""
@@ -79,6 +83,10 @@ class Webhook(_message.Message):
     def next_at(self) -> _timestamp_pb2.Timestamp:
         """Earliest time of the next delivery, ISO 8601 in UTC."""
 
+    @_builtins.property
+    def former_secret_until(self) -> _timestamp_pb2.Timestamp:
+        """Until this time deliveries are signed with the former secret too, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -96,10 +104,12 @@ class Webhook(_message.Message):
         next_at: _timestamp_pb2.Timestamp | None = ...,
         waiting: _builtins.int = ...,
         made_by_staff: _builtins.bool = ...,
+        version: _builtins.int = ...,
+        former_secret_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failing_since", b"failing_since", "last_delivered_at", b"last_delivered_at", "made_at", b"made_at", "next_at", b"next_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failing_since", b"failing_since", "former_secret_until", b"former_secret_until", "last_delivered_at", b"last_delivered_at", "made_at", b"made_at", "next_at", b"next_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "failing_since", b"failing_since", "failures", b"failures", "id", b"id", "kinds", b"kinds", "last_delivered_at", b"last_delivered_at", "made_at", b"made_at", "made_by_staff", b"made_by_staff", "next_at", b"next_at", "reason", b"reason", "state", b"state", "url", b"url", "waiting", b"waiting", "with_members", b"with_members"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "failing_since", b"failing_since", "failures", b"failures", "former_secret_until", b"former_secret_until", "id", b"id", "kinds", b"kinds", "last_delivered_at", b"last_delivered_at", "made_at", b"made_at", "made_by_staff", b"made_by_staff", "next_at", b"next_at", "reason", b"reason", "state", b"state", "url", b"url", "version", b"version", "waiting", b"waiting", "with_members", b"with_members"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,6 +248,44 @@ class ListDeliveriesRequest(_message.Message):
 Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
 
 @_typing.final
+class DeliveryAttempt(_message.Message):
+    """An attempt to deliver an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    status: _builtins.int
+    """HTTP status of the reply; absent without a reply."""
+    milliseconds: _builtins.int
+    """Milliseconds until the reply, or until the request was given up."""
+    reason: _builtins.str
+    """Reason code of the failure; empty after a delivery."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the request, ISO 8601 in UTC."""
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        status: _builtins.int | None = ...,
+        milliseconds: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "at", b"at", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "at", b"at", "milliseconds", b"milliseconds", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___DeliveryAttempt: _TypeAlias = DeliveryAttempt  # noqa: Y015
+
+@_typing.final
 class Delivery(_message.Message):
     """An event for a webhook, without its data."""
 
@@ -247,6 +295,7 @@ class Delivery(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier of the event, which is the cursor of a replay."""
     kind: _builtins.str
@@ -259,6 +308,10 @@ class Delivery(_message.Message):
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the delivery, ISO 8601 in UTC; absent while the event waits."""
 
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryAttempt]:
+        """The last 20 attempts, in order."""
+
     def __init__(
         self,
         *,
@@ -266,10 +319,11 @@ class Delivery(_message.Message):
         kind: _builtins.str = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
         delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        attempts: _abc.Iterable[Global___DeliveryAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "id", b"id", "kind", b"kind", "occurred_at", b"occurred_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "delivered_at", b"delivered_at", "id", b"id", "kind", b"kind", "occurred_at", b"occurred_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +368,7 @@ class ListDeliveriesReply(_message.Message):
 Global___ListDeliveriesReply: _TypeAlias = ListDeliveriesReply  # noqa: Y015
 
 @_typing.final
-class DisableWebhookRequest(_message.Message):
+class GetWebhookRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -330,19 +384,15 @@ class DisableWebhookRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DisableWebhookRequest: _TypeAlias = DisableWebhookRequest  # noqa: Y015
+Global___GetWebhookRequest: _TypeAlias = GetWebhookRequest  # noqa: Y015
 
 @_typing.final
-class DisableWebhookReply(_message.Message):
-    """A disabled subscription."""
-
+class GetWebhookReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhook(self) -> Global___Webhook:
-        """The subscription."""
-
+    def webhook(self) -> Global___Webhook: ...
     def __init__(
         self,
         *,
@@ -354,7 +404,175 @@ class DisableWebhookReply(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DisableWebhookReply: _TypeAlias = DisableWebhookReply  # noqa: Y015
+Global___GetWebhookReply: _TypeAlias = GetWebhookReply  # noqa: Y015
+
+@_typing.final
+class ChangeWebhookRequest(_message.Message):
+    """The fields of a webhook that change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    """The version that the caller has read."""
+    url: _builtins.str
+    """URL with https and a public host."""
+    contact: _builtins.str
+    """E-mail address to notify when the webhook is disabled; empty for none."""
+    is_active: _builtins.bool
+    """False stops deliveries; events that happen meanwhile are not kept. True starts them again."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of events; the caller needs the scope of each. An empty list changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        url: _builtins.str | None = ...,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        contact: _builtins.str | None = ...,
+        is_active: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contact", b"_contact", "_is_active", b"_is_active", "_url", b"_url", "contact", b"contact", "is_active", b"is_active", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contact", b"_contact", "_is_active", b"_is_active", "_url", b"_url", "contact", b"contact", "id", b"id", "is_active", b"is_active", "kinds", b"kinds", "url", b"url", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact: _TypeAlias = _typing.Literal["contact"]  # noqa: Y015
+    _WhichOneofArgType__contact: _TypeAlias = _typing.Literal["_contact", b"_contact"]  # noqa: Y015
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact) -> _WhichOneofReturnType__contact | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+Global___ChangeWebhookRequest: _TypeAlias = ChangeWebhookRequest  # noqa: Y015
+
+@_typing.final
+class ChangeWebhookReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def webhook(self) -> Global___Webhook: ...
+    def __init__(
+        self,
+        *,
+        webhook: Global___Webhook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeWebhookReply: _TypeAlias = ChangeWebhookReply  # noqa: Y015
+
+@_typing.final
+class ChangeWebhookSecretRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeWebhookSecretRequest: _TypeAlias = ChangeWebhookSecretRequest  # noqa: Y015
+
+@_typing.final
+class ChangeWebhookSecretReply(_message.Message):
+    """A new secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: _builtins.int
+    FORMER_UNTIL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """Key that signs deliveries from now on; only this response has it."""
+    zone: _builtins.str
+    """IANA zone of the institution, for times on pages."""
+    @_builtins.property
+    def former_until(self) -> _timestamp_pb2.Timestamp:
+        """Until this time deliveries are signed with the former secret too, ISO 8601 in UTC."""
+
+    @_builtins.property
+    def webhook(self) -> Global___Webhook: ...
+    def __init__(
+        self,
+        *,
+        secret: _builtins.str = ...,
+        former_until: _timestamp_pb2.Timestamp | None = ...,
+        webhook: Global___Webhook | None = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["former_until", b"former_until", "webhook", b"webhook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["former_until", b"former_until", "secret", b"secret", "webhook", b"webhook", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeWebhookSecretReply: _TypeAlias = ChangeWebhookSecretReply  # noqa: Y015
+
+@_typing.final
+class PingWebhookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingWebhookRequest: _TypeAlias = PingWebhookRequest  # noqa: Y015
+
+@_typing.final
+class PingWebhookReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def delivery(self) -> Global___Delivery: ...
+    def __init__(
+        self,
+        *,
+        delivery: Global___Delivery | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingWebhookReply: _TypeAlias = PingWebhookReply  # noqa: Y015
 
 @_typing.final
 class DeleteWebhookRequest(_message.Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import datetime
 from functools import partial
 
 import grpc
@@ -19,6 +20,7 @@ from chassis.http.outgoing import OutgoingClient
 from chassis.ids import parse_id
 from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
+from chassis.security.encryption import MasterKey
 from chassis.sentences import sentence
 from chassis.service import Resources
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
@@ -96,14 +98,67 @@ class WebhookMethods:
             zone=own_zone(session, parse_id(caller.institution)),
         )
 
+    @reads
+    def GetWebhook(self, request: wire.GetWebhookRequest, session: Session, caller: Context) -> wire.GetWebhookReply:
+        row = subscriptions.find_own(session, caller, request.id, locks=False)
+        waiting = delivery.count_waiting(session, [row.id])
+        return wire.GetWebhookReply(webhook=_webhook(row, waiting.get(row.id, 0)))
+
+    def ChangeWebhook(
+        self, request: wire.ChangeWebhookRequest, context: grpc.ServicerContext
+    ) -> wire.ChangeWebhookReply:
+        caller = rpc.context(context)
+        master = self._master_for(caller, request.id)
+        if request.HasField("url"):
+            subscriptions.check_url(request.url, _client(self._resources.settings.of(NotificationsSettings)))
+        with self._database.transaction(caller) as session:
+            row = subscriptions.find_own(session, caller, request.id)
+            changed = subscriptions.change(
+                session, master, caller, row, version=request.version,
+                url=request.url if request.HasField("url") else None,
+                kinds=list(request.kinds) or None,
+                contact=request.contact if request.HasField("contact") else None,
+                is_active=request.is_active if request.HasField("is_active") else None,
+            )  # fmt: skip
+            audit.record(
+                session, caller, "notifications.change_webhook", kind="webhook", object_id=row.id,
+                facts={"fields": ", ".join(changed)},
+            )  # fmt: skip
+            waiting = delivery.count_waiting(session, [row.id])
+            return wire.ChangeWebhookReply(webhook=_webhook(row, waiting.get(row.id, 0)))
+
+    def ChangeWebhookSecret(
+        self, request: wire.ChangeWebhookSecretRequest, context: grpc.ServicerContext
+    ) -> wire.ChangeWebhookSecretReply:
+        caller = rpc.context(context)
+        master = self._master_for(caller, request.id)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.ChangeWebhookSecretReply:
+                row = subscriptions.find_own(session, caller, request.id)
+                secret = subscriptions.change_secret(master, row)
+                audit.record(session, caller, "notifications.change_webhook_secret", kind="webhook", object_id=row.id)
+                until, zone = timestamp(row.former_secret_until), own_zone(session, row.institution_id)
+                return wire.ChangeWebhookSecretReply(
+                    secret=secret, former_until=until, webhook=_webhook(row), zone=zone
+                )
+
+            # As for a new webhook, the reply with its secret is not stored.
+            return once(session, caller, request, wire.ChangeWebhookSecretReply, act, keep_reply=False)
+
+    def _master_for(self, caller: Context, webhook_id: str) -> MasterKey:
+        """Return the master key for a webhook that the caller may manage. Raises NotFound WEBHOOK_UNKNOWN."""
+        with self._database.reading(caller) as session:
+            subscriptions.find_own(session, caller, webhook_id, locks=False)
+        own = self._resources.settings.of(NotificationsSettings)
+        return read_own_master(self._resources.database, own.master_key)
+
     @writes_once
-    def DisableWebhook(
-        self, request: wire.DisableWebhookRequest, session: Session, caller: Context
-    ) -> wire.DisableWebhookReply:
+    def PingWebhook(self, request: wire.PingWebhookRequest, session: Session, caller: Context) -> wire.PingWebhookReply:
         row = subscriptions.find_own(session, caller, request.id)
-        subscriptions.disable(row)
-        audit.record(session, caller, "notifications.disable_webhook", kind="webhook", object_id=row.id)
-        return wire.DisableWebhookReply(webhook=_webhook(row))
+        event = subscriptions.ping(session, row)
+        audit.record(session, caller, "notifications.ping_webhook", kind="webhook", object_id=row.id)
+        return wire.PingWebhookReply(delivery=_delivery(event))
 
     @writes_once
     def DeleteWebhook(
@@ -180,6 +235,15 @@ def _delivery(event: WebhookEvent) -> wire.Delivery:
         kind=event.kind,
         occurred_at=timestamp(event.occurred_at),
         delivered_at=timestamp(event.delivered_at),
+        attempts=[
+            wire.DeliveryAttempt(
+                at=timestamp(datetime.fromisoformat(attempt["at"])),
+                status=attempt["status"] or None,
+                milliseconds=attempt["milliseconds"],
+                reason=attempt["reason"],
+            )
+            for attempt in event.attempts or ()
+        ],
     )
 
 
@@ -199,4 +263,6 @@ def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
         last_delivered_at=timestamp(row.last_delivered_at),
         failing_since=timestamp(row.failing_since),
         next_at=timestamp(row.next_at),
+        version=row.version,
+        former_secret_until=timestamp(row.former_secret_until),
     )

@@ -17,11 +17,13 @@ _WAITING = text("delivered_at IS NULL")
 class Webhook(Table):
     """A subscription of a client, or of an institution when a member of staff made it.
 
+    version         grows with each change by people, and when it is disabled
     client_id       id of the client, or of the staff account; in older rows of staff the id of a session, so they end
     made_by_staff   None in rows from before this column existed
     kinds           kinds of events
     with_members    events contain ids of members
     sealed_secret   key that signs requests, sealed under the master key
+    sealed_former_secret  the key before the last change, which signs too until `former_secret_until`
     sealed_contact  e-mail address of the owner, who is notified when it is disabled; None without one
     state           "active" or "disabled"
     next_at         earliest moment of the next request; later after a failure
@@ -46,6 +48,10 @@ class Webhook(Table):
     next_at: Mapped[datetime]
     last_delivered_at: Mapped[datetime | None]
     made_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    changed_at: Mapped[datetime | None]
+    sealed_former_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    former_secret_until: Mapped[datetime | None]
 
 
 class WebhookEvent(Table):
@@ -53,6 +59,7 @@ class WebhookEvent(Table):
 
     id            in order of arrival at this service; a replay takes it as its cursor
     delivered_at  None while the event waits
+    attempts      the newest attempts, in order: at (ISO 8601), status (0 without a reply), milliseconds, reason
     """
 
     __tablename__ = "webhook_facts"
@@ -69,3 +76,4 @@ class WebhookEvent(Table):
     occurred_at: Mapped[datetime]
     made_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
+    attempts: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)

@@ -13,8 +13,8 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -43,6 +43,7 @@ LONGEST_PAUSE = timedelta(hours=6)
 MOST_IN_TURN = 50
 # After this time a turn starts no further request, so that a slow receiver does not delay others.
 TURN_SECONDS = 10.0
+MOST_ATTEMPTS = 20  # of an event; older attempts are not kept
 SEALED_FOR = "webhook"
 CONTACT = "webhook contact"
 ACTIVE, DISABLED = "active", "disabled"
@@ -67,8 +68,22 @@ class Turn:
 
     webhook_id: UUID
     url: str
-    secret: bytes
+    secrets: tuple[bytes, ...]
     deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to deliver an event.
+
+    status  HTTP status; 0 without a reply
+    reason  reason code; "" if it was delivered
+    """
+
+    at: datetime
+    status: int
+    milliseconds: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +96,16 @@ class Disabled:
     reason: str
 
 
-def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
-    """Return the header Rangkiang-Signature: the time of sending, and the HMAC-SHA-256 of time, dot and body."""
+def signature_of(secrets: Sequence[bytes], body: bytes, at: datetime) -> str:
+    """Return the header Rangkiang-Signature: the time of sending, and the HMAC-SHA-256 of time, dot and body.
+
+    secrets  the current key, and the former one as long as it is valid: one `v1` for each
+    """
     seconds = str(int(at.timestamp()))
-    digest = hmac.new(secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return f"t={seconds},v1={digest}"
+    signed = seconds.encode() + b"." + body
+    return ",".join(
+        [f"t={seconds}", *(f"v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}" for secret in secrets)]
+    )
 
 
 def run_round(
@@ -126,7 +146,8 @@ def end_without_scopes(database: Database, read_scopes: ReadScopes, *, webhook_i
         with database.transaction(DELIVERING) as session:
             # Not if another member of staff has become its maker meanwhile.
             still = update(Webhook).where(Webhook.id == row.id, Webhook.client_id == row.client_id)
-            session.execute(still.values(state=DISABLED, reason=MAKER_WITHOUT_SCOPES))
+            values: dict[str, Any] = {"state": DISABLED, "reason": MAKER_WITHOUT_SCOPES, "changed_at": clock.now()}
+            session.execute(still.values(**values, version=Webhook.version + 1))
             waits = (WebhookEvent.webhook_id == row.id, WebhookEvent.delivered_at.is_(None))
             session.execute(delete(WebhookEvent).where(*waits))
             own, facts = replace(DELIVERING, institution=str(row.institution_id)), {"maker": row.client_id}
@@ -154,8 +175,10 @@ def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn
             .limit(MOST_IN_TURN)
         )
         deliveries = tuple(Delivery(event.id, body_of(event, branches)) for event in session.scalars(waiting))
-        secret = master.open(webhook.sealed_secret, use=SEALED_FOR)
-        turns.append(Turn(webhook.id, webhook.url, secret, deliveries))
+        secrets = [master.open(webhook.sealed_secret, use=SEALED_FOR)]
+        if webhook.sealed_former_secret is not None and (webhook.former_secret_until or now) > now:
+            secrets.append(master.open(webhook.sealed_former_secret, use=SEALED_FOR))
+        turns.append(Turn(webhook.id, webhook.url, tuple(secrets), deliveries))
     return turns
 
 
@@ -187,13 +210,14 @@ def _take_turn(
     for delivery in turn.deliveries:
         if count and time.monotonic() >= until:
             break
-        reason = _send(client, turn, delivery)
+        attempt = _send(client, turn, delivery)
         with database.transaction(DELIVERING) as session:
-            if reason:
-                contact = _store_failure(session, turn.webhook_id, reason)
+            _store_attempt(session, delivery.event_id, attempt)
+            if attempt.reason:
+                contact = _store_failure(session, turn.webhook_id, attempt.reason)
                 if contact is not None:
                     address = master.open(contact, use=CONTACT).decode()
-                    disabled.append(Disabled(turn.webhook_id, turn.url, address, reason))
+                    disabled.append(Disabled(turn.webhook_id, turn.url, address, attempt.reason))
                 break
             is_active = _store_delivery(session, turn.webhook_id, delivery.event_id)
         count += 1
@@ -202,21 +226,31 @@ def _take_turn(
     return count
 
 
-def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
-    """Send one event. Returns "" if it was delivered, else the reason."""
+def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> Attempt:
+    """Send one event."""
+    at, start = clock.now(), time.monotonic()
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Rangkiang",
         # The same in every attempt, so that a partner can ignore a repeated event.
         "Rangkiang-Delivery": str(delivery.event_id),
-        "Rangkiang-Signature": signature_of(turn.secret, delivery.body, clock.now()),
+        "Rangkiang-Signature": signature_of(turn.secrets, delivery.body, at),
     }
+    status = 0
     try:
-        reply = client.request("POST", turn.url, content=delivery.body, headers=headers)
+        status = client.request("POST", turn.url, content=delivery.body, headers=headers).status
+        reason = "" if 200 <= status < 300 else f"HTTP_{status}"
     except Error as problem:
         # One reason for both, which the partner reads: see OutgoingClient.check.
-        return "OUTGOING_ADDRESS_REFUSED" if problem.reason == "HOST_NOT_RESOLVED" else problem.reason
-    return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
+        reason = "OUTGOING_ADDRESS_REFUSED" if problem.reason == "HOST_NOT_RESOLVED" else problem.reason
+    return Attempt(at, status, round(1_000 * (time.monotonic() - start)), reason)
+
+
+def _store_attempt(session: Session, event_id: UUID, attempt: Attempt) -> None:
+    event = session.get(WebhookEvent, event_id)
+    if event is not None:
+        stored = asdict(attempt) | {"at": attempt.at.isoformat()}
+        event.attempts = [*(event.attempts or ()), stored][-MOST_ATTEMPTS:]
 
 
 def _store_delivery(session: Session, webhook_id: UUID, event_id: UUID) -> bool:
@@ -239,7 +273,7 @@ def _store_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | N
     webhook.failing_since = webhook.failing_since or now
     webhook.next_at = now + min(FIRST_PAUSE * 2 ** min(webhook.failures - 1, 20), LONGEST_PAUSE)
     if reason == "HTTP_410" or now - webhook.failing_since >= GIVEN_UP_AFTER:
-        webhook.state = DISABLED
+        webhook.state, webhook.version, webhook.changed_at = DISABLED, webhook.version + 1, now
         log.warning("webhook_disabled", extra={"webhook": str(webhook_id), "reason": reason})
         return webhook.sealed_contact
     return None

@@ -1,9 +1,10 @@
-"""Subscriptions of partners: creation, lists, replay and deletion."""
+"""Subscriptions of partners: creation, lists, changes, pings, replays and deletion."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.errors import Forbidden, Invalid, NotFound, Refused
+from chassis.errors import Forbidden, Invalid, NotFound, Outdated, Refused
 from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id, parse_id
 from chassis.security.encryption import MasterKey
@@ -22,6 +23,8 @@ from services.notifications.webhooks.events import MEMBERS_SCOPE, SCOPES, scopes
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
+PING = "ping"  # kind of a test event, which every webhook may get
+FORMER_SECRET_KEPT = timedelta(days=1)
 STOPPED = "STOPPED"  # reason of a webhook that its owner has disabled
 # Staff with this scope see the webhooks of every client; clients see only their own.
 STAFF_SCOPE = "reports.read"
@@ -34,11 +37,33 @@ def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], clien
             Forbidden  WEBHOOK_SCOPE_MISSING
             Refused    OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
     """
-    if not kinds or set(kinds) - set(SCOPES) or len(url) > LONGEST_URL:
+    _check_kinds(kinds, scopes)
+    check_url(url, client)
+
+
+def check_url(url: str, client: OutgoingClient) -> None:
+    """Check the URL of a webhook, with a DNS query for its host, so not within a transaction.
+
+    raises  Invalid  OUTGOING_URL_INVALID
+            Refused  OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
+    """
+    if len(url) > LONGEST_URL:
+        raise Invalid("OUTGOING_URL_INVALID", url=url[:100])
+    client.check(url)
+
+
+def _check_kinds(kinds: Collection[str], scopes: Collection[str]) -> None:
+    if not kinds or set(kinds) - set(SCOPES):
         raise Invalid("WEBHOOK_KINDS_INVALID", known=[*SCOPES])
     if missing := sorted({SCOPES[kind] for kind in kinds} - set(scopes)):
         raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
-    client.check(url)
+
+
+def _sealed_contact(master: MasterKey, contact: str) -> bytes | None:
+    address = parse_address(contact) if contact else None
+    if contact and address is None:
+        raise Invalid("WEBHOOK_CONTACT_INVALID")
+    return master.seal(str(address).encode(), use=CONTACT) if address else None
 
 
 def create(
@@ -50,14 +75,12 @@ def create(
     raises   Refused  WEBHOOK_LIMIT_REACHED
              Invalid  WEBHOOK_CONTACT_INVALID
     """
-    address = parse_address(contact) if contact else None
-    if contact and address is None:
-        raise Invalid("WEBHOOK_CONTACT_INVALID")
+    sealed_contact = _sealed_contact(master, contact)
     # A client's session id equals its id; staff have another session each time.
     of_client = Webhook.client_id == caller.actor
     if (session.scalar(select(func.count()).select_from(Webhook).where(of_client)) or 0) >= MOST_WEBHOOKS:
         raise Refused("WEBHOOK_LIMIT_REACHED", most=MOST_WEBHOOKS)
-    secret = "rkwh_" + secrets.token_urlsafe(32)
+    secret = _new_secret()
     now = clock.now()
     row = Webhook(
         id=new_id(),
@@ -68,7 +91,7 @@ def create(
         kinds=sorted(set(kinds)),
         with_members=MEMBERS_SCOPE in caller.scopes,
         sealed_secret=master.seal(secret.encode(), use=SEALED_FOR),
-        sealed_contact=master.seal(str(address).encode(), use=CONTACT) if address else None,
+        sealed_contact=sealed_contact,
         state=ACTIVE,
         reason="",
         failures=0,
@@ -99,10 +122,63 @@ def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool 
     return row
 
 
-def disable(row: Webhook) -> None:
-    """Stop a webhook until a replay. Facts of the time between are not kept for it."""
-    if row.reason != MAKER_WITHOUT_SCOPES:
+def _new_secret() -> str:
+    return "rkwh_" + secrets.token_urlsafe(32)
+
+
+def change(
+    session: Session, master: MasterKey, caller: Context, row: Webhook, *, version: int, url: str | None,
+    kinds: Sequence[str] | None, contact: str | None, is_active: bool | None,
+) -> list[str]:  # fmt: skip
+    """Change a webhook. Events that happen while it is not active are not kept for it. Returns the changed fields.
+
+    url, kinds, contact, is_active  None for no change
+    version  the version that the caller has read
+    raises   Outdated   VERSION_OUTDATED
+             Invalid    WEBHOOK_KINDS_INVALID, WEBHOOK_CONTACT_INVALID
+             Forbidden  WEBHOOK_SCOPE_MISSING
+             Refused    WEBHOOK_ENDED
+    """
+    given = {"url": url, "kinds": kinds, "contact": contact, "is_active": is_active}
+    fields = [name for name, value in given.items() if value is not None]
+    if row.version != version:
+        raise Outdated.at_version(row.version, given=version, changed=fields, changed_at=row.changed_at or row.made_at)
+    if url is not None:
+        row.url = url
+    if kinds is not None:
+        _check_kinds(kinds, caller.scopes)
+        row.kinds = sorted(set(kinds))
+    if contact is not None:
+        row.sealed_contact = _sealed_contact(master, contact)
+    if is_active:
+        _activate(caller, row)
+    elif is_active is False and row.reason != MAKER_WITHOUT_SCOPES:
         row.state, row.reason = DISABLED, STOPPED
+    row.version, row.changed_at = row.version + 1, clock.now()
+    session.flush()
+    return fields
+
+
+def change_secret(master: MasterKey, row: Webhook) -> str:
+    """Give a webhook another secret. Returns it; the former one is valid for a day."""
+    secret, now = _new_secret(), clock.now()
+    row.sealed_former_secret, row.former_secret_until = row.sealed_secret, now + FORMER_SECRET_KEPT
+    row.sealed_secret = master.seal(secret.encode(), use=SEALED_FOR)
+    row.version, row.changed_at = row.version + 1, now
+    return secret
+
+
+def ping(session: Session, row: Webhook) -> WebhookEvent:
+    """Queue an event without facts for a webhook. Raises Refused WEBHOOK_DISABLED."""
+    if row.state != ACTIVE:
+        raise Refused("WEBHOOK_DISABLED", id=str(row.id))
+    now = clock.now()
+    event = WebhookEvent(
+        id=new_id(), institution_id=row.institution_id, webhook_id=row.id, kind=PING, facts={}, member_id=None,
+        occurred_at=now, made_at=now, delivered_at=None,
+    )  # fmt: skip
+    session.add(event)
+    return event
 
 
 def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookEvent], str]:
@@ -136,19 +212,23 @@ def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
             Refused    WEBHOOK_ENDED  it has ended with the client that made it
             Forbidden  WEBHOOK_SCOPE_MISSING
     """
+    _activate(caller, row)
+    row.version, row.changed_at = row.version + 1, clock.now()
+    if not cursor:
+        return 0
+    of_webhook = WebhookEvent.webhook_id == row.id
+    first: UUID = parse_id(cursor)
+    if session.scalar(select(WebhookEvent.id).where(of_webhook, WebhookEvent.id == first)) is None:
+        raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor)
+    again = update(WebhookEvent).where(of_webhook, WebhookEvent.id >= first, WebhookEvent.delivered_at.is_not(None))
+    return session.execute(again.values(delivered_at=None)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def _activate(caller: Context, row: Webhook) -> None:
     if row.reason == MAKER_WITHOUT_SCOPES:
         if not row.made_by_staff or caller.actor == caller.session:
             raise Refused("WEBHOOK_ENDED")
         if missing := sorted(scopes_for(row) - caller.scopes):
             raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
         row.client_id = caller.actor
-    count = 0
-    if cursor:
-        of_webhook = WebhookEvent.webhook_id == row.id
-        first: UUID = parse_id(cursor)
-        if session.scalar(select(WebhookEvent.id).where(of_webhook, WebhookEvent.id == first)) is None:
-            raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor)
-        again = update(WebhookEvent).where(of_webhook, WebhookEvent.id >= first, WebhookEvent.delivered_at.is_not(None))
-        count = session.execute(again.values(delivered_at=None)).rowcount  # type: ignore[attr-defined]
     row.state, row.reason, row.failures, row.failing_since, row.next_at = ACTIVE, "", 0, None, clock.now()
-    return count

@@ -166,6 +166,14 @@ def subscribe(
     return reply
 
 
+def disable(partners: Partners, webhook_id: str, metadata: list[tuple[str, str]]) -> webhooks_pb2.Webhook:
+    """Stop a webhook with its current version."""
+    current = partners.stub.GetWebhook(webhooks_pb2.GetWebhookRequest(id=webhook_id), metadata=metadata).webhook
+    request = webhooks_pb2.ChangeWebhookRequest(id=webhook_id, version=current.version, is_active=False)
+    stopped: webhooks_pb2.Webhook = partners.stub.ChangeWebhook(request, metadata=metadata).webhook
+    return stopped
+
+
 def deliver(partners: Partners) -> int:
     client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
     return delivery.run_round(partners.database, partners.master, client, partners.read_scopes)

@@ -22,6 +22,7 @@ from tests.services.notifications.partners import (
     TEST,
     Partners,
     deliver,
+    disable,
     lend,
     listed,
     subscribe,
@@ -38,7 +39,7 @@ def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partne
     assert listed(both, scopes=("webhooks.manage",), actor=str(new_id())) == []
     assert [entry.id for entry in listed(both, actor=str(new_id()))] == [webhook.id]
     later = both.caller("webhooks.manage", actor=account)
-    disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=later).webhook
+    disabled = disable(both, webhook.id, later)
     assert (disabled.state, disabled.reason) == ("disabled", "STOPPED")
     for _ in range(9):
         both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
@@ -78,13 +79,13 @@ def test_a_webhook_for_which_nothing_waits_and_a_disabled_one_end_too(both: Part
     own = str(new_id())
     for _ in range(2):
         webhook = subscribe(both, receiver.url, session=own).webhook
-    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=both.caller(*ALL, session=own))
+    disable(both, webhook.id, both.caller(*ALL, session=own))
     both.lost.add(own)
     assert delivery.end_without_scopes(both.database, both.read_scopes) == 2
     assert {(entry.state, entry.reason) for entry in listed(both)} == {("disabled", "MAKER_WITHOUT_SCOPES")}
-    disable, replay = wire.DisableWebhookRequest(id=webhook.id), wire.ReplayWebhookRequest(id=webhook.id)
+    replay = wire.ReplayWebhookRequest(id=webhook.id)
     manager = partial(both.caller, *ALL, "reports.read", actor=str(new_id()))
-    assert both.stub.DisableWebhook(disable, metadata=manager()).webhook.reason == "MAKER_WITHOUT_SCOPES"
+    assert disable(both, webhook.id, manager()).reason == "MAKER_WITHOUT_SCOPES"
     # A token may be valid for some minutes after its client was revoked.
     for metadata in (manager(), both.caller(*ALL, session=own)):
         with pytest.raises(Refused) as refusal:

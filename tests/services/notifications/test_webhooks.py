@@ -38,6 +38,7 @@ from tests.services.notifications.partners import (
     UNAND,
     Partners,
     deliver,
+    disable,
     lend,
     listed,
     opened,
@@ -297,7 +298,7 @@ def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
     webhook = subscribe(both, receiver.url, session=own).webhook
     lend(both)
     metadata = partial(both.caller, "webhooks.manage", session=own)
-    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=metadata())
+    disable(both, webhook.id, metadata())
     lend(both)
     assert deliver(both) == 0
     assert checks.partners(both.resources) == []
@@ -318,7 +319,7 @@ def test_a_webhook_that_is_stopped_during_its_turn_gets_no_further_fact(
     def stop(_request: Received) -> Answer:
         metadata = both.caller("webhooks.manage", session=own)
         if act == "disable":
-            both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=metadata)
+            disable(both, webhook.id, metadata)
         else:
             both.stub.DeleteWebhook(wire.DeleteWebhookRequest(id=webhook.id), metadata=metadata)
         return Answer()
