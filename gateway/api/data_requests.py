@@ -67,6 +67,15 @@ async def list_data_requests(
     return to_model(models.DataRequests, reply)
 
 
+@router.get("/data-requests/{request_id}", **documented("A data request", "members.GetDataRequest", errors=(404,)))
+async def get_data_request(
+    request: Request, request_id: RequestId, query: NoParameters, members: Members
+) -> models.DataRequest:
+    """Return a request with its answer. The audit log records each request."""
+    reply = await call(request, members.GetDataRequest, wire.GetDataRequestRequest(id=request_id))
+    return to_model(models.DataRequest, reply.request)
+
+
 @router.post(
     "/members/{member_id}/data-requests",
     **documented("Record a data request", "members.AddDataRequest", errors=(404, 409), status=201),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from chassis.queries import OneOf
+from chassis.queries import Flag
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import ID_PATTERN
@@ -30,12 +30,12 @@ ItemId = Annotated[
 ]
 
 
-class FastAddsQuery(models.FastAddsQuery):
+class ItemsQuery(models.InstitutionItemsQuery):
     """The items to list."""
 
-    fast_add: Annotated[
-        str, OneOf(("true",)), Field(description="Always true: items that a desk added and no import has matched yet.")
-    ]
+    fast_add: Annotated[bool, Flag] = Field(
+        default=False, description="Only items that a desk added and no import has matched yet."
+    )
 
 
 @router.post("/fast-adds", **documented("Add an item at the desk", "catalog.FastAdd", errors=(404, 409), status=201))
@@ -48,13 +48,13 @@ async def fast_add(
     return versioned(response, added, item.version)
 
 
-@router.get("/items", **documented("Items added at desks", "catalog.ListFastAdds"))
-async def list_fast_adds(
-    request: Request, query: Annotated[FastAddsQuery, Query()], catalog: Catalog
-) -> models.FastAdds:
-    """List items of the caller's institution that a desk added and no import has matched yet."""
-    reply = await call(request, catalog.ListFastAdds, to_message(wire.ListFastAddsRequest, query))
-    return to_model(models.FastAdds, reply)
+@router.get("/items", **documented("Items of the institution", "catalog.ListFastAdds"))
+async def list_items_of_institution(
+    request: Request, query: Annotated[ItemsQuery, Query()], catalog: Catalog
+) -> models.InstitutionItems:
+    """List items of the caller's institution, the oldest first: all, those of desks, or the one with a barcode."""
+    message = to_message(wire.ListFastAddsRequest, query, every=not query.fast_add)
+    return to_model(models.InstitutionItems, await call(request, catalog.ListFastAdds, message))
 
 
 @router.get("/items/{item_id}", **documented("An item", "catalog.GetItem", errors=(404,)))

@@ -15,6 +15,7 @@ from gateway.api.loan_csv import loans_as_csv
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import CSV_CONTENT, ID_PATTERN, MemberId
+from gateway.api.writes import versioned
 from gateway.clients import Circulation, call
 from gateway.negotiation import language
 from rangkiang.circulation.v1 import loans_pb2 as wire
@@ -77,6 +78,15 @@ async def list_loans(
 async def list_loans_as_csv(request: Request, query: Annotated[models.LoansQuery, Query()]) -> Response:
     """List loans in one file, at most 50,000; `limit` does not shorten it."""
     return await loans_as_csv(request, to_message(wire.ListLoansRequest, query))
+
+
+@router.get("/loans/{loan_id}", **documented("A loan", "circulation.GetLoan", errors=(404,)))
+async def get_loan(
+    request: Request, response: Response, loan_id: LoanId, query: NoParameters, circulation: Circulation
+) -> models.Loan:
+    """Return a loan of the caller's institution, open or ended. The audit log records each request."""
+    loan = (await call(request, circulation.GetLoan, wire.GetLoanRequest(id=loan_id))).loan
+    return versioned(response, to_model(models.Loan, loan), loan.version)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import NoParameters
 from gateway.api.schemas import MemberId
 from gateway.api.writes import versioned
 from gateway.clients import Members, call
@@ -58,26 +59,27 @@ async def end_block(
 
 
 @router.post(
-    "/members/{member_id}/merge",
+    "/member-merges",
     **documented("Merge two memberships of one person", "members.MergeMembers", errors=(404, 409), status=201),
 )
 async def merge_members(
-    request: Request, response: Response, member_id: MemberId, body: models.MergeBody, members: Members
+    request: Request, response: Response, body: models.MergeBody, members: Members
 ) -> models.Merged:
-    """Merge another member into the member of the path, who gets the other's numbers, blocks and documents."""
-    message = to_message(wire.MergeMembersRequest, body, id=member_id)
-    reply = await call(request, members.MergeMembers, message)
+    """Merge a member into another, who gets its numbers, blocks and documents. The ETag is that of the kept member."""
+    reply = await call(request, members.MergeMembers, to_message(wire.MergeMembersRequest, body))
     return versioned(response, to_model(models.Merged, reply), reply.version)
 
 
-@router.delete(
-    "/members/{member_id}/merge/{merge_id}", **documented("Undo a merge", "members.UndoMerge", errors=(404, 409))
-)
-async def undo_merge(
-    request: Request, response: Response, member_id: MemberId, merge_id: MergeId, members: Members
-) -> models.Changed:
-    """Separate the data of the merged member again, except loans."""
-    reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
+@router.get("/member-merges/{merge_id}", **documented("A merge", "members.GetMerge", errors=(404,)))
+async def get_merge(request: Request, merge_id: MergeId, query: NoParameters, members: Members) -> models.MemberMerge:
+    """Return which member was merged into which, and when."""
+    return to_model(models.MemberMerge, await call(request, members.GetMerge, wire.GetMergeRequest(id=merge_id)))
+
+
+@router.post("/member-merges/{merge_id}/undo", **documented("Undo a merge", "members.UndoMerge", errors=(404, 409)))
+async def undo_merge(request: Request, response: Response, merge_id: MergeId, members: Members) -> models.Changed:
+    """Separate the data of the merged member again, except loans. The ETag is the version of the kept member."""
+    reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(merge_id=merge_id))
     return versioned(response, to_model(models.Changed, reply), reply.version)
 
 

@@ -51,6 +51,16 @@ async def list_own_loans(request: Request, query: NoParameters, circulation: Cir
     return to_model(OwnLoans, reply, total=len(hits), hits=hits)
 
 
+@router.get(
+    "/account/loans/{loan_id}", **documented("One of the caller's own loans", "circulation.GetOwnLoan", errors=(404,))
+)
+async def get_own_loan(request: Request, loan_id: LoanId, query: NoParameters, circulation: Circulation) -> OwnLoan:
+    """Return an own loan with the reasons against a renewal."""
+    reply = await call(request, circulation.GetOwnLoan, wire.GetOwnLoanRequest(id=loan_id))
+    refusals = [Refusal.of(refusal, language(request)) for refusal in reply.refusals]
+    return OwnLoan(loan=to_model(models.Loan, reply.loan), refusals=refusals)
+
+
 @router.post(
     "/account/loans/{loan_id}/renewals",
     **documented("Renew one of the caller's own loans", "circulation.RenewOwnLoan", errors=(404, 409)),

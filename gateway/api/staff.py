@@ -55,6 +55,15 @@ async def list_staff(request: Request, query: NoParameters, members: Members) ->
     return to_model(models.StaffList, reply)
 
 
+@router.get("/staff/{account_id}", **documented("A member of staff", "members.GetStaff", errors=(404,)))
+async def get_staff(
+    request: Request, response: Response, account_id: AccountId, query: NoParameters, members: Members
+) -> models.StaffMember:
+    """Return a member of staff; without roles the account is closed. The ETag is the version of the roles."""
+    member = (await call(request, members.GetStaff, wire.GetStaffRequest(id=account_id))).member
+    return versioned(response, to_model(models.StaffMember, member), member.version)
+
+
 @router.post("/staff", **documented("Add a member of staff", "members.AddStaff", errors=(404, 409), status=201))
 async def add_staff(request: Request, body: models.NewStaff, members: Members) -> AddedStaff:
     """Add a member of staff, and return a one-time link for the first password.
@@ -102,6 +111,13 @@ async def list_clients(request: Request, query: NoParameters, members: Members) 
     """List the programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
     return to_model(models.ClientList, reply)
+
+
+@router.get("/clients/{client_id}", **documented("A client", "members.GetClient", errors=(404,)))
+async def get_client(request: Request, client_id: AccountId, query: NoParameters, members: Members) -> models.Client:
+    """Return a program, also a revoked one."""
+    reply = await call(request, members.GetClient, wire.GetClientRequest(id=client_id))
+    return to_model(models.Client, reply.client)
 
 
 @router.post("/clients", **documented("Add a client", "members.AddClient", errors=(404, 409), status=201))

@@ -62,6 +62,7 @@ SAMPLE = {
     "code": "PUSAT",
     "file_id": FILE_ID,
     "link": "nope",
+    "reason": "NO_SUCH_REASON",
     "icon": "192",
     **dict.fromkeys(
         (

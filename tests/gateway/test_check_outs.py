@@ -107,6 +107,9 @@ def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: 
     assert loan["due_on"] == planned.json()["loan"]["due_on"] > f"{clock.now():%Y-%m-%d}"
     again = manager.lend(member["number"], barcode(1))
     assert (again.status_code, again.json()["repeated"], again.json()["loan"]["id"]) == (200, True, loan["id"])
+    read = manager.get(f"/loans/{loan['id']}")
+    assert (read.json(), read.headers["ETag"]) == (loan, '"1"')
+    assert manager.get("/loans/none").json()["reason"] == "LOAN_UNKNOWN"
     why = manager.get(f"/loans/{loan['id']}/explanation").json()
     assert (why["loan"]["id"], why["row"]["unit"]) == (loan["id"], "day")
     assert all(step["id"] and step["en"] for step in why["steps"])
@@ -212,6 +215,8 @@ def test_a_member_sees_and_renews_own_loans_alone(library: Library, manager: Api
     own = reader.get("/account/loans").json()
     assert [(hit["loan"]["id"], hit["refusals"]) for hit in own["hits"]] == [(mine, [])]
     assert reader.post(f"/account/loans/{foreign}/renewals").status_code == 404
+    assert reader.get(f"/account/loans/{foreign}").status_code == 404
+    assert reader.get(f"/account/loans/{mine}").json() == own["hits"][0]
     assert reader.post(f"/account/loans/{mine}/renewals").status_code == 200
     again = reader.post("/account/loan-renewals").json()
     assert [(hit["renewed"], hit["refusals"][0]["reason"]) for hit in again["hits"]] == [(False, "RENEWALS_USED_UP")]

@@ -187,7 +187,7 @@ WITHOUT_HEADER = {
     "POST /api/v1/passwords": "a code works once",
     "DELETE /api/v1/members/{member_id}/cards/{card_id}": "a second time changes nothing",
     "DELETE /api/v1/members/{member_id}/blocks/{block_id}": "a second time changes nothing",
-    "DELETE /api/v1/members/{member_id}/merge/{merge_id}": "a second time changes nothing",
+    "POST /api/v1/member-merges/{merge_id}/undo": "a second time changes nothing",
     "POST /api/v1/notice-previews": "shows a text",
     "POST /api/v1/callbacks/whatsapp": "the provider's message ids say what was seen before",
     "POST /api/v1/account/opt-outs": "a second time changes nothing",

@@ -111,9 +111,14 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     assert api.http.post("/passwords", json=slip).status_code == 204
     assert api.http.post("/passwords", json=slip).status_code == 401
     other = api.post("/members", {"name": "Siti Ramah", "category": "umum"}).json()["id"]
-    merge = api.post(f"{path}/merge", {"merged_id": other})
+    merge = api.post("/member-merges", {"kept_id": new.json()["id"], "merged_id": other})
     assert merge.status_code == 201
-    assert api.http.delete(f"{path}/merge/{merge.json()['merge_id']}").status_code == 200
+    made = f"/member-merges/{merge.json()['id']}"
+    assert (api.http.get(made).json()["kept_id"], api.http.get(made).json()["merged_id"]) == (new.json()["id"], other)
+    assert "undone_at" not in api.http.get(made).json()
+    assert api.post(f"{made}/undo").status_code == 200
+    assert api.http.get(made).json()["undone_at"].endswith("Z")
+    assert api.post(f"{made}/undo").status_code == 404
     lost = api.post(f"{path}/cards", {"act": "lost"})
     assert (lost.status_code, lost.json()["number"] != number) == (201, True)
     assert api.post(f"{path}/erasure").status_code == 200
@@ -185,7 +190,7 @@ def test_forty_injections_in_every_other_text(api: Api) -> None:
         (f"{path}/blocks", "reason"): {400},
         (f"{path}/renewals", "expires_on"): {400},
         (f"{path}/renewals", "category"): {400},
-        (f"{path}/merge", "merged_id"): {400, 404},
+        ("/member-merges", "merged_id"): {400, 404},
     }
     for payload in PAYLOADS:
         for (address, name), statuses in expected.items():
@@ -195,7 +200,8 @@ def test_forty_injections_in_every_other_text(api: Api) -> None:
         for method, address in (
             ("GET", "/members/{}"),
             ("DELETE", f"{path}/cards/{{}}"),
-            ("DELETE", f"{path}/merge/{{}}"),
+            ("POST", "/member-merges/{}/undo"),
+            ("GET", "/member-merges/{}"),
         ):
             response = api.http.request(method, address.format(httpx.URL("/", params={"x": payload}).query.decode()))
             assert response.status_code == 404, payload

@@ -373,7 +373,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFastAdds(self, request, context):
-        """Items that desks added and no import has updated since; the cataloguer completes them.
+        """Items of the institution; or those that desks added and no import has updated since, for the cataloguer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

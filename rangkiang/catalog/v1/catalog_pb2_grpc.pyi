@@ -91,7 +91,7 @@ class CatalogStub:
     GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
     """An item with its version, for an edit."""
     ListFastAdds: _grpc.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]
-    """Items that desks added and no import has updated since; the cataloguer completes them."""
+    """Items of the institution; or those that desks added and no import has updated since, for the cataloguer."""
     ChangeItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
@@ -162,7 +162,7 @@ class CatalogAsyncStub(CatalogStub):
     GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
     """An item with its version, for an edit."""
     ListFastAdds: _aio.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]  # type: ignore[assignment]
-    """Items that desks added and no import has updated since; the cataloguer completes them."""
+    """Items of the institution; or those that desks added and no import has updated since, for the cataloguer."""
     ChangeItem: _aio.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]  # type: ignore[assignment]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
@@ -374,7 +374,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _items_pb2.ListFastAddsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.ListFastAddsReply, _abc.Awaitable[_items_pb2.ListFastAddsReply]]:
-        """Items that desks added and no import has updated since; the cataloguer completes them."""
+        """Items of the institution; or those that desks added and no import has updated since, for the cataloguer."""
 
     @_abc_1.abstractmethod
     def ChangeItem(

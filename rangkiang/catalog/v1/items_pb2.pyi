@@ -226,19 +226,27 @@ class ListFastAddsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    BARCODE_FIELD_NUMBER: _builtins.int
+    EVERY_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """The `next` value of the previous page."""
     limit: _builtins.int
     """Items on a page."""
+    barcode: _builtins.str
+    """The item with this barcode, as scanned."""
+    every: _builtins.bool
+    """Items that no desk has added, too."""
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
         limit: _builtins.int = ...,
+        barcode: _builtins.str = ...,
+        every: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "cursor", b"cursor", "every", b"every", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,7 +254,7 @@ Global___ListFastAddsRequest: _TypeAlias = ListFastAddsRequest  # noqa: Y015
 
 @_typing.final
 class ListFastAddsReply(_message.Message):
-    """Items that desks added and no import has updated since."""
+    """Items of an institution."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

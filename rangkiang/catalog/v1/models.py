@@ -563,13 +563,14 @@ class EditedItem(ResponseModel):
     is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
 
 
-class FastAddsQuery(QueryModel):
+class InstitutionItemsQuery(QueryModel):
     cursor: str = text('The `next` value of the previous page.', longest=64)
     limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Items on a page.')
+    barcode: str = text('The item with this barcode, as scanned.', longest=64, example='KS0000987')
 
 
-class FastAdds(ResponseModel):
-    """Items that desks added and no import has updated since."""
+class InstitutionItems(ResponseModel):
+    """Items of an institution."""
 
     hits: list[EditedItem] = Field(description='The items, the oldest first.')
     next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')

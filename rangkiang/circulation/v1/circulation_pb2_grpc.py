@@ -73,6 +73,11 @@ class CirculationStub:
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansReply.FromString,
                 _registered_method=True)
+        self.GetLoan = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/GetLoan',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanReply.FromString,
+                _registered_method=True)
         self.ExplainLoan = channel.unary_unary(
                 '/rangkiang.circulation.v1.Circulation/ExplainLoan',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ExplainLoanRequest.SerializeToString,
@@ -223,6 +228,13 @@ class CirculationServicer:
 
     def ListLoans(self, request, context):
         """Loans of the institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLoan(self, request, context):
+        """A loan of the institution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -405,6 +417,11 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.ListLoans,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansReply.SerializeToString,
+            ),
+            'GetLoan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLoan,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanReply.SerializeToString,
             ),
             'ExplainLoan': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainLoan,
@@ -697,6 +714,33 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/ListLoans',
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListLoansReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLoan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/GetLoan',
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetLoanReply.FromString,
             options,
             channel_credentials,
             insecure,

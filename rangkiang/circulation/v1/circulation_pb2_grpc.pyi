@@ -50,6 +50,8 @@ class CirculationStub:
     """Renews every loan of a member that can be renewed."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]
     """Loans of the institution."""
+    GetLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetLoanRequest, _loans_pb2.GetLoanReply]
+    """A loan of the institution."""
     ExplainLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _grpc.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]
@@ -110,6 +112,8 @@ class CirculationAsyncStub(CirculationStub):
     """Renews every loan of a member that can be renewed."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]  # type: ignore[assignment]
     """Loans of the institution."""
+    GetLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetLoanRequest, _loans_pb2.GetLoanReply]  # type: ignore[assignment]
+    """A loan of the institution."""
     ExplainLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]  # type: ignore[assignment]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _aio.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]  # type: ignore[assignment]
@@ -209,6 +213,14 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.ListLoansReply, _abc.Awaitable[_loans_pb2.ListLoansReply]]:
         """Loans of the institution."""
+
+    @_abc_1.abstractmethod
+    def GetLoan(
+        self,
+        request: _loans_pb2.GetLoanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_loans_pb2.GetLoanReply, _abc.Awaitable[_loans_pb2.GetLoanReply]]:
+        """A loan of the institution."""
 
     @_abc_1.abstractmethod
     def ExplainLoan(

@@ -99,6 +99,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffReply.FromString,
                 _registered_method=True)
+        self.GetStaff = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetStaff',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffReply.FromString,
+                _registered_method=True)
         self.AddStaff = channel.unary_unary(
                 '/rangkiang.members.v1.Members/AddStaff',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddStaffRequest.SerializeToString,
@@ -118,6 +123,11 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/ListClients',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsReply.FromString,
+                _registered_method=True)
+        self.GetClient = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetClient',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientReply.FromString,
                 _registered_method=True)
         self.AddClient = channel.unary_unary(
                 '/rangkiang.members.v1.Members/AddClient',
@@ -184,6 +194,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersReply.FromString,
                 _registered_method=True)
+        self.GetMerge = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetMerge',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeReply.FromString,
+                _registered_method=True)
         self.UndoMerge = channel.unary_unary(
                 '/rangkiang.members.v1.Members/UndoMerge',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeRequest.SerializeToString,
@@ -248,6 +263,11 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/ListDataRequests',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+                _registered_method=True)
+        self.GetDataRequest = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetDataRequest',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestReply.FromString,
                 _registered_method=True)
         self.AddDataRequest = channel.unary_unary(
                 '/rangkiang.members.v1.Members/AddDataRequest',
@@ -412,6 +432,13 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStaff(self, request, context):
+        """A member of staff, also with a closed account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddStaff(self, request, context):
         """Adds a member of staff, with a one-time link for the first password.
         """
@@ -435,6 +462,13 @@ class MembersServicer:
 
     def ListClients(self, request, context):
         """The clients of the caller's institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetClient(self, request, context):
+        """A client, also a revoked one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -531,6 +565,13 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMerge(self, request, context):
+        """A merge of two members.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UndoMerge(self, request, context):
         """Separates two merged members again.
         """
@@ -617,6 +658,13 @@ class MembersServicer:
 
     def ListDataRequests(self, request, context):
         """Requests of members about their own data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataRequest(self, request, context):
+        """A data request with its answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -792,6 +840,11 @@ def add_MembersServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffReply.SerializeToString,
             ),
+            'GetStaff': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStaff,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffReply.SerializeToString,
+            ),
             'AddStaff': grpc.unary_unary_rpc_method_handler(
                     servicer.AddStaff,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddStaffRequest.FromString,
@@ -811,6 +864,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.ListClients,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsReply.SerializeToString,
+            ),
+            'GetClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClient,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientReply.SerializeToString,
             ),
             'AddClient': grpc.unary_unary_rpc_method_handler(
                     servicer.AddClient,
@@ -877,6 +935,11 @@ def add_MembersServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersReply.SerializeToString,
             ),
+            'GetMerge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMerge,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeReply.SerializeToString,
+            ),
             'UndoMerge': grpc.unary_unary_rpc_method_handler(
                     servicer.UndoMerge,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeRequest.FromString,
@@ -941,6 +1004,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.ListDataRequests,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.SerializeToString,
+            ),
+            'GetDataRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataRequest,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestReply.SerializeToString,
             ),
             'AddDataRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.AddDataRequest,
@@ -1332,6 +1400,33 @@ class Members:
             _registered_method=True)
 
     @staticmethod
+    def GetStaff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetStaff',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AddStaff(request,
             target,
             options=(),
@@ -1429,6 +1524,33 @@ class Members:
             '/rangkiang.members.v1.Members/ListClients',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetClient',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.GetClientReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1791,6 +1913,33 @@ class Members:
             _registered_method=True)
 
     @staticmethod
+    def GetMerge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetMerge',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.GetMergeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UndoMerge(request,
             target,
             options=(),
@@ -2131,6 +2280,33 @@ class Members:
             '/rangkiang.members.v1.Members/ListDataRequests',
             rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetDataRequest',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.GetDataRequestReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,8 @@ class MembersStub:
     """Changes the caller's own password; the other sessions of the account end."""
     ListStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]
     """The staff of the caller's institution."""
+    GetStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.GetStaffRequest, _staff_pb2.GetStaffReply]
+    """A member of staff, also with a closed account."""
     AddStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]
     """Adds a member of staff, with a one-time link for the first password."""
     SetRoles: _grpc.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]
@@ -72,6 +74,8 @@ class MembersStub:
     """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid."""
     ListClients: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]
     """The clients of the caller's institution."""
+    GetClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.GetClientRequest, _staff_pb2.GetClientReply]
+    """A client, also a revoked one."""
     AddClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]
     """Adds a client. Only this reply has its secret."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
@@ -98,6 +102,8 @@ class MembersStub:
     """Ends a block."""
     MergeMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.MergeMembersRequest, _people_pb2.MergeMembersReply]
     """Merges two memberships of one person."""
+    GetMerge: _grpc.UnaryUnaryMultiCallable[_people_pb2.GetMergeRequest, _people_pb2.GetMergeReply]
+    """A merge of two members."""
     UndoMerge: _grpc.UnaryUnaryMultiCallable[_people_pb2.UndoMergeRequest, _people_pb2.UndoMergeReply]
     """Separates two merged members again."""
     EraseMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]
@@ -124,6 +130,8 @@ class MembersStub:
     """All data that the service members stores about the caller."""
     ListDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
     """Requests of members about their own data."""
+    GetDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.GetDataRequestRequest, _requests_pb2.GetDataRequestReply]
+    """A data request with its answer."""
     AddDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]
     """Records a request that a member made at the desk or on paper."""
     AnswerDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]
@@ -184,6 +192,8 @@ class MembersAsyncStub(MembersStub):
     """Changes the caller's own password; the other sessions of the account end."""
     ListStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]  # type: ignore[assignment]
     """The staff of the caller's institution."""
+    GetStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.GetStaffRequest, _staff_pb2.GetStaffReply]  # type: ignore[assignment]
+    """A member of staff, also with a closed account."""
     AddStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]  # type: ignore[assignment]
     """Adds a member of staff, with a one-time link for the first password."""
     SetRoles: _aio.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]  # type: ignore[assignment]
@@ -192,6 +202,8 @@ class MembersAsyncStub(MembersStub):
     """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid."""
     ListClients: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]  # type: ignore[assignment]
     """The clients of the caller's institution."""
+    GetClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.GetClientRequest, _staff_pb2.GetClientReply]  # type: ignore[assignment]
+    """A client, also a revoked one."""
     AddClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]  # type: ignore[assignment]
     """Adds a client. Only this reply has its secret."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
@@ -218,6 +230,8 @@ class MembersAsyncStub(MembersStub):
     """Ends a block."""
     MergeMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.MergeMembersRequest, _people_pb2.MergeMembersReply]  # type: ignore[assignment]
     """Merges two memberships of one person."""
+    GetMerge: _aio.UnaryUnaryMultiCallable[_people_pb2.GetMergeRequest, _people_pb2.GetMergeReply]  # type: ignore[assignment]
+    """A merge of two members."""
     UndoMerge: _aio.UnaryUnaryMultiCallable[_people_pb2.UndoMergeRequest, _people_pb2.UndoMergeReply]  # type: ignore[assignment]
     """Separates two merged members again."""
     EraseMember: _aio.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]  # type: ignore[assignment]
@@ -244,6 +258,8 @@ class MembersAsyncStub(MembersStub):
     """All data that the service members stores about the caller."""
     ListDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
     """Requests of members about their own data."""
+    GetDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.GetDataRequestRequest, _requests_pb2.GetDataRequestReply]  # type: ignore[assignment]
+    """A data request with its answer."""
     AddDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]  # type: ignore[assignment]
     """Records a request that a member made at the desk or on paper."""
     AnswerDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]  # type: ignore[assignment]
@@ -369,6 +385,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         """The staff of the caller's institution."""
 
     @_abc_1.abstractmethod
+    def GetStaff(
+        self,
+        request: _staff_pb2.GetStaffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.GetStaffReply, _abc.Awaitable[_staff_pb2.GetStaffReply]]:
+        """A member of staff, also with a closed account."""
+
+    @_abc_1.abstractmethod
     def AddStaff(
         self,
         request: _staff_pb2.AddStaffRequest,
@@ -399,6 +423,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.ListClientsReply, _abc.Awaitable[_staff_pb2.ListClientsReply]]:
         """The clients of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def GetClient(
+        self,
+        request: _staff_pb2.GetClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.GetClientReply, _abc.Awaitable[_staff_pb2.GetClientReply]]:
+        """A client, also a revoked one."""
 
     @_abc_1.abstractmethod
     def AddClient(
@@ -505,6 +537,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         """Merges two memberships of one person."""
 
     @_abc_1.abstractmethod
+    def GetMerge(
+        self,
+        request: _people_pb2.GetMergeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.GetMergeReply, _abc.Awaitable[_people_pb2.GetMergeReply]]:
+        """A merge of two members."""
+
+    @_abc_1.abstractmethod
     def UndoMerge(
         self,
         request: _people_pb2.UndoMergeRequest,
@@ -607,6 +647,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.ListDataRequestsReply, _abc.Awaitable[_requests_pb2.ListDataRequestsReply]]:
         """Requests of members about their own data."""
+
+    @_abc_1.abstractmethod
+    def GetDataRequest(
+        self,
+        request: _requests_pb2.GetDataRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.GetDataRequestReply, _abc.Awaitable[_requests_pb2.GetDataRequestReply]]:
+        """A data request with its answer."""
 
     @_abc_1.abstractmethod
     def AddDataRequest(

@@ -378,16 +378,27 @@ class Changed(ResponseModel):
 
 
 class MergeBody(Body):
-    """The other membership of the same person."""
+    """Two memberships of one person."""
 
-    merged_id: str = Field(description='Id of the member that is merged into the member of the path; its numbers move to the kept member.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    kept_id: str = Field(description='Id of the member that is kept.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
+    merged_id: str = Field(description='Id of the member that is merged into the kept member, who gets its numbers.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
 
 
 class Merged(ResponseModel):
     """The merge."""
 
-    merge_id: str = Field(description='Identifier (UUID) of the merge, for the route that undoes it.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    id: str = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
     version: int = Field(description='Version of the member that remains.', examples=[2])
+
+
+class MemberMerge(ResponseModel):
+    """A merge of two memberships."""
+
+    id: str = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    kept_id: str = Field(description='Identifier (UUID) of the member that was kept.', examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
+    merged_id: str = Field(description='Identifier (UUID) of the merged member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    at: Time = Field(description='Time of the merge, UTC.', examples=['2026-11-26T03:12:00Z'])
+    undone_at: Time | None = Field(default=None, description='Time at which the merge was undone, UTC; absent while it is in force.')
 
 
 class Erased(ResponseModel):

@@ -1326,16 +1326,16 @@ Global___EndBlockReply: _TypeAlias = EndBlockReply  # noqa: Y015
 
 @_typing.final
 class MergeMembersRequest(_message.Message):
-    """The other membership of the same person."""
+    """Two memberships of one person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     MERGED_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The member that is kept."""
+    """Id of the member that is kept."""
     merged_id: _builtins.str
-    """Id of the member that is merged into the member of the path; its numbers move to the kept member."""
+    """Id of the member that is merged into the kept member, who gets its numbers."""
     def __init__(
         self,
         *,
@@ -1359,7 +1359,7 @@ class MergeMembersReply(_message.Message):
     MERGE_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     merge_id: _builtins.str
-    """Identifier (UUID) of the merge, for the route that undoes it."""
+    """Identifier (UUID) of the merge."""
     version: _builtins.int
     """Version of the member that remains."""
     def __init__(
@@ -1377,12 +1377,74 @@ class MergeMembersReply(_message.Message):
 Global___MergeMembersReply: _TypeAlias = MergeMembersReply  # noqa: Y015
 
 @_typing.final
+class GetMergeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMergeRequest: _TypeAlias = GetMergeRequest  # noqa: Y015
+
+@_typing.final
+class GetMergeReply(_message.Message):
+    """A merge of two memberships."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KEPT_ID_FIELD_NUMBER: _builtins.int
+    MERGED_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    UNDONE_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Identifier (UUID) of the merge."""
+    kept_id: _builtins.str
+    """Identifier (UUID) of the member that was kept."""
+    merged_id: _builtins.str
+    """Identifier (UUID) of the merged member."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the merge, UTC."""
+
+    @_builtins.property
+    def undone_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the merge was undone, UTC; absent while it is in force."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kept_id: _builtins.str = ...,
+        merged_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        undone_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "undone_at", b"undone_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "id", b"id", "kept_id", b"kept_id", "merged_id", b"merged_id", "undone_at", b"undone_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMergeReply: _TypeAlias = GetMergeReply  # noqa: Y015
+
+@_typing.final
 class UndoMergeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     MERGE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The member that was kept; empty: that of the merge."""
     merge_id: _builtins.str
     def __init__(
         self,

@@ -204,6 +204,45 @@ class AddOwnDataRequestReply(_message.Message):
 Global___AddOwnDataRequestReply: _TypeAlias = AddOwnDataRequestReply  # noqa: Y015
 
 @_typing.final
+class GetDataRequestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDataRequestRequest: _TypeAlias = GetDataRequestRequest  # noqa: Y015
+
+@_typing.final
+class GetDataRequestReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> Global___DataRequest: ...
+    def __init__(
+        self,
+        *,
+        request: Global___DataRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDataRequestReply: _TypeAlias = GetDataRequestReply  # noqa: Y015
+
+@_typing.final
 class ListDataRequestsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -71,16 +71,24 @@ def get_item(session: Session, item_id: str, *, context: Context) -> EditedItem:
     return _edited(_row(session, item_id, context))
 
 
-def list_fast_adds(session: Session, *, cursor: str, limit: int, context: Context) -> tuple[list[EditedItem], str]:
-    """Return items that desks of the caller's institution added, oldest first, and the cursor of the next page.
+def list_items(
+    session: Session, *, cursor: str, limit: int, context: Context, barcode: str = "", fast_adds_only: bool = False
+) -> tuple[list[EditedItem], str]:
+    """Return items of the caller's institution, oldest first, and the cursor of the next page.
 
-    limit   1 to MOST_LISTED; 0 for USUALLY_LISTED
+    limit           1 to MOST_LISTED; 0 for USUALLY_LISTED
+    barcode         as scanned; "" for any
+    fast_adds_only  those that desks added and no import has updated since
     raises  Invalid  LIMIT_OUT_OF_BOUNDS, and the errors of parse_id
     """
     if not 0 <= limit <= MOST_LISTED:
         raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_LISTED)
     most = limit or USUALLY_LISTED
-    statement = _ITEMS.where(Item.institution_id == parse_id(context.institution), Item.is_fast_add)
+    statement = _ITEMS.where(Item.institution_id == parse_id(context.institution))
+    if fast_adds_only:
+        statement = statement.where(Item.is_fast_add)
+    if barcode:
+        statement = statement.where(Item.barcode == barcode.strip())
     if cursor:
         statement = statement.where(Item.id > parse_id(cursor))
     rows = session.execute(statement.order_by(Item.id).limit(most)).all()

@@ -60,7 +60,14 @@ class ItemMethods(ServicerPart):
     def ListFastAdds(
         self, request: items_pb2.ListFastAddsRequest, session: Session, caller: Context
     ) -> items_pb2.ListFastAddsReply:
-        items, cursor = edits.list_fast_adds(session, cursor=request.cursor, limit=request.limit, context=caller)
+        items, cursor = edits.list_items(
+            session,
+            cursor=request.cursor,
+            limit=request.limit,
+            barcode=request.barcode,
+            fast_adds_only=not request.every,
+            context=caller,
+        )
         return items_pb2.ListFastAddsReply(items=[fill(items_pb2.ItemForEdit(), item) for item in items], cursor=cursor)
 
     @writes

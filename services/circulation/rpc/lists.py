@@ -33,8 +33,9 @@ from services.circulation.loans.lists import (
     view_borrower,
     view_item,
 )
-from services.circulation.loans.renewals import renew_loan, renew_loans
+from services.circulation.loans.renewals import find_loan, renew_loan, renew_loans
 from services.circulation.loans.suspensions import list_suspensions
+from services.circulation.loans.views import view_of
 from services.circulation.policies import read_rows
 from services.circulation.policies_store import current_policies, policies_event
 from services.circulation.rpc.messages import (
@@ -142,6 +143,13 @@ class ListMethods:
         return wire.GetOwnLoanReply(
             loan=loan_message(renewal.view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]
         )
+
+    @reads
+    def GetLoan(self, request: wire.GetLoanRequest, session: Session, caller: Context) -> wire.GetLoanReply:
+        now = clock.now()
+        view = view_of(session, *find_loan(session, parse_id(caller.institution), request.id), now=now)
+        self._access_log.record(caller, "circulation.read_loan", kind="loan", object_id=view.id)
+        return wire.GetLoanReply(loan=loan_message(view))
 
     @reads
     def ExplainLoan(self, request: wire.ExplainLoanRequest, session: Session, caller: Context) -> wire.ExplainLoanReply:

@@ -83,8 +83,21 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
     return row, kept
 
 
+def get(session: Session, merge_id: str) -> Merge:
+    """Return a merge of the transaction's institution.
+
+    raises  NotFound  MERGE_NOT_FOUND
+    """
+    row = session.get(Merge, parse_or_nil(merge_id))
+    if row is None:
+        raise NotFound("MERGE_NOT_FOUND", id=merge_id[:40])
+    return row
+
+
 def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, master: MasterKey) -> Member:
     """Undo a merge.
+
+    kept_id  the member that was kept; "" for that of the merge
 
     Rows that moved to the kept member and still exist move back, except loans (as in circulation). To sign in, the
     separated member needs a new password code.
@@ -94,9 +107,10 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
                       NIK_IN_USE     another member has the NIK now
             emits   MembersChanged  for both
     """
-    kept = store.locked(session, kept_id)
-    row = session.get(Merge, parse_or_nil(merge_id))
-    if row is None or row.kept_id != kept.id or row.undone_at is not None:
+    row = get(session, merge_id)
+    kept = store.locked(session, kept_id or str(row.kept_id))
+    session.refresh(row)
+    if row.kept_id != kept.id or row.undone_at is not None:
         raise NotFound("MERGE_NOT_FOUND", id=merge_id[:40])
     merged = session.get_one(Member, row.merged_id, with_for_update=True)
     values = drafts.all_values(merged, master)

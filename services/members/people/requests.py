@@ -105,6 +105,17 @@ def answer(
     return row
 
 
+def get(session: Session, request_id: str, *, master: MasterKey) -> Opened:
+    """Return a request of the transaction's institution.
+
+    raises  NotFound  DATA_REQUEST_NOT_FOUND
+    """
+    row = session.get(DataRequest, parse_or_nil(request_id))
+    if row is None:
+        raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40])
+    return _opened(session, [row], master)[0]
+
+
 def of_member(session: Session, member_id: str, *, master: MasterKey) -> list[Opened]:
     """Return the requests of a member and of members merged into it: open ones first, then the latest answers.
 

@@ -109,6 +109,14 @@ class RequestMethods(PeopleMethods):
             self._access_log.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
         return wire.ListDataRequestsReply(requests=[_message(row) for row in rows], has_more=has_more)
 
+    @reads
+    def GetDataRequest(
+        self, request: wire.GetDataRequestRequest, session: Session, caller: Context
+    ) -> wire.GetDataRequestReply:
+        opened = requests.get(session, request.id, master=self._keys.master)
+        self._access_log.record(caller, "members.read_data_requests", kind="member", object_id=opened.row.member_id)
+        return wire.GetDataRequestReply(request=_message(opened))
+
     @writes_once
     def AnswerDataRequest(
         self, request: wire.AnswerDataRequestRequest, session: Session, caller: Context

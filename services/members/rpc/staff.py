@@ -31,6 +31,10 @@ class StaffMethods:
         staff = accounts.list_staff(session)
         return wire.ListStaffReply(staff=[_member(person) for person in staff])
 
+    @reads
+    def GetStaff(self, request: wire.GetStaffRequest, session: Session, _caller: Context) -> wire.GetStaffReply:
+        return wire.GetStaffReply(member=_member(accounts.get_staff(session, request.id)))
+
     def AddStaff(self, request: wire.AddStaffRequest, context: grpc.ServicerContext) -> wire.AddStaffReply:
         caller = rpc.context(context)
 
@@ -77,6 +81,10 @@ class StaffMethods:
     ) -> wire.ListClientsReply:
         listed = clients.list_clients(session)
         return wire.ListClientsReply(clients=[_client(client) for client in listed])
+
+    @reads
+    def GetClient(self, request: wire.GetClientRequest, session: Session, _caller: Context) -> wire.GetClientReply:
+        return wire.GetClientReply(client=_client(clients.get_client(session, request.id)))
 
     def AddClient(self, request: wire.AddClientRequest, context: grpc.ServicerContext) -> wire.AddClientReply:
         caller = rpc.context(context)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
@@ -50,6 +51,14 @@ class StandingMethods:
     ) -> wire.MergeMembersReply:
         merge, kept = merging.merge(session, request.id, request.merged_id, context=caller)
         return wire.MergeMembersReply(merge_id=str(merge.id), version=kept.version)
+
+    @reads
+    def GetMerge(self, request: wire.GetMergeRequest, session: Session, _caller: Context) -> wire.GetMergeReply:
+        merge = merging.get(session, request.id)
+        return wire.GetMergeReply(
+            id=str(merge.id), kept_id=str(merge.kept_id), merged_id=str(merge.merged_id), at=timestamp(merge.at),
+            undone_at=timestamp(merge.undone_at),
+        )  # fmt: skip
 
     @writes
     def UndoMerge(self, request: wire.UndoMergeRequest, session: Session, caller: Context) -> wire.UndoMergeReply:

@@ -52,6 +52,15 @@ def list_staff(session: Session) -> list[Staff]:
     return [Staff(account, tuple(codes)) for account, codes in people.values()]
 
 
+def get_staff(session: Session, account_id: str) -> Staff:
+    """Return a member of staff of the transaction's institution, also one whose account is closed.
+
+    raises  NotFound  STAFF_NOT_FOUND
+    """
+    account = staff_account(session, account_id)
+    return Staff(account, roles_of(session, account))
+
+
 def add_staff(
     session: Session, *, institution_id: UUID, user: str, name: str, role_codes: Sequence[str], context: Context,
     granter: frozenset[str] | None,

@@ -32,6 +32,17 @@ def list_clients(session: Session) -> list[Client]:
     return list(session.scalars(select(Client).order_by(Client.name)))
 
 
+def get_client(session: Session, client_id: str) -> Client:
+    """Return a client of the transaction's institution.
+
+    raises  NotFound  CLIENT_NOT_FOUND
+    """
+    client = session.get(Client, parse_or_nil(client_id))
+    if client is None:
+        raise NotFound("CLIENT_NOT_FOUND", id=client_id[:80])
+    return client
+
+
 def add_client(
     session: Session, *, institution_id: UUID, name: str, role: str, context: Context, granter: frozenset[str] | None
 ) -> tuple[Client, str]:
@@ -70,9 +81,7 @@ def revoke_client(session: Session, client_id: str) -> Client:
 
     raises  NotFound  CLIENT_NOT_FOUND
     """
-    client = session.get(Client, parse_or_nil(client_id))
-    if client is None:
-        raise NotFound("CLIENT_NOT_FOUND", id=client_id[:80])
+    client = get_client(session, client_id)
     if client.revoked_at is None:
         client.revoked_at = clock.now()
         session.flush()

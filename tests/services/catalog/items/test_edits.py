@@ -15,7 +15,7 @@ from chassis.context import READER, Context, system
 from chassis.database.db import Database
 from chassis.errors import Error
 from services.catalog.importing.fast_adds import delete_empty_records, fast_add
-from services.catalog.items.edits import EditedItem, change_item, get_item, list_fast_adds
+from services.catalog.items.edits import EditedItem, change_item, get_item, list_items
 from services.catalog.tables import IndexQueue, Institution, Item, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -54,7 +54,7 @@ def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Co
     assert (added.title, added.barcode, added.status, added.version) == ("Negeri 5 Menara", "N", "in_service", 1)
     assert [(item["barcode"], item["record_id"]) for item in take_events(database)] == [("N", added.record_id)]
     with database.reading(caller) as session:
-        (listed,), cursor = list_fast_adds(session, cursor="", limit=0, context=caller)
+        (listed,), cursor = list_items(session, cursor="", limit=0, fast_adds_only=True, context=caller)
         record = session.scalars(select(Record).where(Record.id == UUID(added.record_id))).one()
         assert session.get(IndexQueue, record.number) is not None
         audited = session.execute(select(acts.c.act, acts.c.object, acts.c.actor)).all()
@@ -94,7 +94,7 @@ def test_a_fast_add_stays_with_its_record_until_an_import_has_its_barcode(
     assert str(ids(database)["N"]) == added.id
     assert owners(database) == {"A": "1", "B": "1", "N": "2"}
     with database.reading(caller) as session:
-        assert list_fast_adds(session, cursor="", limit=0, context=caller) == ([], "")
+        assert list_items(session, cursor="", limit=0, fast_adds_only=True, context=caller) == ([], "")
 
 
 def test_a_barcode_that_was_gone_is_added_with_its_old_id(
