@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import clock
-from chassis.errors import Error
+from chassis.errors import Error, Invalid
 from chassis.ids import parse_id
 from gateway.clients import call, catalog
 from gateway.libraries import Directory
@@ -212,7 +212,12 @@ class _Repository:
         )
 
     async def _harvest(self, message: wire.HarvestRequest) -> wire.HarvestReply:
-        return await call(self._request, catalog(self._request).Harvest, message)
+        try:
+            return await call(self._request, catalog(self._request).Harvest, message)
+        except Invalid as problem:
+            if problem.reason != "CURSOR_FOREIGN":
+                raise
+            raise Fault("badResumptionToken", "The token is of a later state of this catalogue.") from None
 
     async def _change(self, identifier: str, form: str) -> wire.Change:
         """Return the last change of a record.

@@ -34,7 +34,7 @@ class HarvestRequest(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     after: _builtins.int
-    """The list begins after this change number; 0 for the beginning."""
+    """The list begins after this change number; 0 for the beginning. A number above all changes is refused."""
     limit: _builtins.int
     """1 to 1,000; 0 means 100."""
     form: _builtins.str

@@ -73,6 +73,11 @@ def earliest_change(session: Session) -> datetime | None:
     return session.scalar(select(func.min(NumberedChange.changed_at)))
 
 
+def highest_change(session: Session) -> int:
+    """Return the number of the newest change; 0 without records."""
+    return session.scalar(select(func.max(NumberedChange.change_number))) or 0
+
+
 def _conditions(session: Session, changes: Changes) -> tuple[int, list[Any]]:
     """Return the change number after which a list begins, and the conditions of its rows."""
     first, at = changes.after, NumberedChange.changed_at

@@ -17,7 +17,7 @@ from chassis.rpc.methods import reads
 from rangkiang.catalog.v1 import harvest_pb2 as wire
 from services.catalog.formats import Entry, Form
 from services.catalog.harvest.numbering import lock_changes
-from services.catalog.harvest.reading import Changes, change_of, count_changes, earliest_change, page_of
+from services.catalog.harvest.reading import Changes, change_of, count_changes, earliest_change, highest_change, page_of
 from services.catalog.harvest.sets import list_sets
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.rpc.protobuf import ServicerPart, fill, moment_of, wire_moment
@@ -53,6 +53,8 @@ class HarvestMethods(ServicerPart):
         with self._database.transaction(caller) as session:
             reply.read_at.FromDatetime(lock_changes(session, shared=True))
         with self._database.reading(caller) as session:
+            if request.after > highest_change(session):
+                raise Invalid("CURSOR_FOREIGN")  # of another catalogue, or of this one before a restored backup
             page = page_of(session, changes, limit=request.limit or USUALLY_LISTED)
             reply.total = count_changes(session, changes) if request.count else 0
             if (earliest := earliest_change(session)) is not None:
