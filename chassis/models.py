@@ -105,6 +105,9 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # A time in a response.
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+# Texts whose form the service checks.
+Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 
 
 def to_message(kind: type[OneMessage], model: BaseModel, /, **fields: Any) -> OneMessage:

@@ -23,7 +23,7 @@ _KEY = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZ
 DeviceId = Annotated[
     str,
     Path(description="A device's identifier (UUID).", examples=[_ID]),
-    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": ID_PATTERN}),
 ]
 
 

@@ -35,21 +35,15 @@ router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
 LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE_EXAMPLE])]
 
 
-def _documented(summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
-    """Return arguments of a router's decorator.
-
-    method  method of the catalogue
-    kinds   image subtypes that the body may have, separated by spaces; "" for a JSON body
-    """
-    arguments = documented(
-        summary, f"catalog.{method}", errors=(404, 409, 413) if kinds else (404, 409), example=example
-    )
-    if kinds:
-        content = {f"image/{kind}": _BINARY for kind in kinds.split()}
+def _documented(summary: str, example: Any, method: str, *, takes_picture: bool = False) -> dict[str, Any]:
+    """Return arguments of a router's decorator for a method of the catalogue."""
+    errors = (404, 409, 413) if takes_picture else (404, 409)
+    arguments = documented(summary, f"catalog.{method}", errors=errors, example=example)
+    if takes_picture:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         arguments["openapi_extra"] |= {"requestBody": {"required": True, "content": content}}
     return arguments
 
@@ -104,7 +98,7 @@ async def edit_branch(
 
 @router.put(
     "/institutions/{institution}/logo",
-    **_documented("Store a logo", _STORED, "PutPicture", "png jpeg webp svg+xml"),
+    **_documented("Store a logo", _STORED, "PutPicture", takes_picture=True),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def put_logo(
@@ -116,7 +110,7 @@ async def put_logo(
 
 @router.post(
     "/institutions/{institution}/photos",
-    **_documented("Add a photo", _STORED, "PutPicture", "jpeg png webp"),
+    **_documented("Add a photo", _STORED, "PutPicture", takes_picture=True),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def add_photo(
@@ -128,7 +122,7 @@ async def add_photo(
 
 @router.put(
     "/branches/{institution}/{code}/photo",
-    **_documented("Store a branch's photo", _STORED, "PutPicture", "jpeg png webp"),
+    **_documented("Store a branch's photo", _STORED, "PutPicture", takes_picture=True),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def put_branch_photo(

@@ -26,7 +26,7 @@ _ITEM_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
 ItemId = Annotated[
     str,
     Path(description="An item's identifier (UUID).", examples=[_ITEM_ID_EXAMPLE]),
-    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": ID_PATTERN}),
 ]
 
 

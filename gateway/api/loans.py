@@ -26,7 +26,7 @@ router = APIRouter(tags=["loans"], route_class=ApiRoute)
 LoanId = Annotated[
     str,
     Path(description="A loan's identifier (UUID).", examples=["0192f3a4-5b6c-7d8e-9f07-23456789abcd"]),
-    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": ID_PATTERN}),
 ]
 
 

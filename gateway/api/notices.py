@@ -24,7 +24,7 @@ _NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
 NoticeId = Annotated[
     str,
     Path(description="A notice's identifier (UUID).", examples=[_NOTICE_ID]),
-    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": ID_PATTERN}),
 ]
 
 

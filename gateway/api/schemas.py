@@ -42,7 +42,7 @@ def check_work_id(work_id: str) -> str:
     return work_id
 
 
-_ID_SCHEMA = WithJsonSchema({"type": "string", "pattern": ID_PATTERN})
+_ID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid", "pattern": ID_PATTERN})
 # The id is not checked here, because a URL ending may follow it.
 UncheckedRecordId = Annotated[
     str, Path(description="A record's identifier (UUID).", examples=[RECORD_ID_EXAMPLE]), _ID_SCHEMA

@@ -40,7 +40,7 @@ class MadeLink(ResponseModel):
     )
 
 
-class AddedClient(models.Client):
+class AddedClient(models.ApiClient):
     """The program that was added."""
 
     client_secret: str = Field(
@@ -128,7 +128,7 @@ async def add_client(request: Request, body: models.NewClient, members: Members)
 
 
 @router.delete("/clients/{client_id}", **documented("Revoke a client", "members.RevokeClient", errors=(404,)))
-async def revoke_client(request: Request, client_id: AccountId, members: Members) -> models.Client:
+async def revoke_client(request: Request, client_id: AccountId, members: Members) -> models.ApiClient:
     """Revoke a client. All services refuse its access tokens within 20 seconds. A repeat changes nothing."""
     reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))
-    return to_model(models.Client, reply.client)
+    return to_model(models.ApiClient, reply.client)

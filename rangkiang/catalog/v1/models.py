@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
@@ -48,7 +48,7 @@ class Holding(ResponseModel):
 class ListedRecord(ResponseModel):
     """A record in a list, and its holdings."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
 
@@ -101,7 +101,7 @@ class NeighboursQuery(QueryModel):
 class Neighbour(ResponseModel):
     """A record on a shelf."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     call_number: str = Field(description='The call number on the shelf.', examples=['899.221 NAV r'])
@@ -125,7 +125,7 @@ class SimilarQuery(QueryModel):
 class Similar(ResponseModel):
     """A record that is similar to another."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     reason: rangkiang.common.v1.models.Text = Field(description='Reason for the similarity.', examples=[{'id': 'Subjek yang sama: Surau', 'en': 'Same subject: Surau'}])
@@ -219,7 +219,7 @@ class Reason(ResponseModel):
 class Hit(ResponseModel):
     """A record that matches a search, and its holdings."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     score: float = Field(description='Relevance score; a higher score is a better match.', examples=[12.5])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
@@ -368,14 +368,14 @@ class Display(ResponseModel):
 class FullRecord(ResponseModel):
     """A full record and its holdings."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     version: int = Field(description='Version, which increases with each change.', examples=[1])
     record: Annotated[Any, Stored(Display)] = Field(description='The record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS', 'subjects': ['Cerita pendek Indonesia'], 'extent': '140 hlm.'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     updated_at: Time = Field(description='Time of the last change, ISO 8601 in UTC.', examples=['2026-11-25T01:00:00Z'])
     source: str = Field(description='Source from which the record was imported.', examples=['contoh'])
     institution: str = Field(description='Code of the institution that owns the record.', examples=['PKS'])
-    work_id: str | None = Field(default=None, description='Id of the work; absent until the record is assigned to a work.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
+    work_id: Uuid | None = Field(default=None, description='Id of the work; absent until the record is assigned to a work.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
     editions: int | None = Field(default=None, description='Number of editions of the work in this catalogue.', examples=[2])
 
 
@@ -398,7 +398,7 @@ class CallNumber(ResponseModel):
 class Item(ResponseModel):
     """One physical piece."""
 
-    id: str = Field(description='Id of the item.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the item.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     barcode: str = Field(description='Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed.', examples=['KS0000123'])
     call_number: str = Field(description='The printed call number.', examples=['899.221 NAV r'])
     institution: str = Field(description='Code of the institution.', examples=['PKS'])
@@ -455,7 +455,7 @@ class Institution(ResponseModel):
     motto: rangkiang.common.v1.models.Text = Field(description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
     contact: Contact = Field(description='Contact data.')
     version: int = Field(description='Version, for If-Match.', examples=[1])
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
 
 
 class LinkBody(Body):
@@ -551,11 +551,11 @@ class FastAddBody(Body):
 class EditedItem(ResponseModel):
     """An item as staff see it."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     barcode: str = Field(description='Barcode; empty when the item has none.', examples=['KS0000987'])
     status: str = Field(description='Status in the catalogue.', examples=['in_service'])
-    record: str = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Uuid = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     title: str = Field(description='Title of its record, at most 120 characters.', examples=['Negeri 5 Menara'])
     call_number: str = Field(description='Call number.')
     branch: BranchCode = Field(description='Its branch.')
@@ -590,7 +590,7 @@ class WorkQuery(QueryModel):
 class Edition(ResponseModel):
     """A record of a work."""
 
-    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
     score: int = Field(description='Certainty that the edition belongs to the work, 0 to 100.', examples=[95])
@@ -600,7 +600,7 @@ class Edition(ResponseModel):
 class Work(ResponseModel):
     """A work and its editions."""
 
-    id: str = Field(description='Id of the work; for a merged work, the id of the work that replaced it.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
+    id: Uuid = Field(description='Id of the work; for a merged work, the id of the work that replaced it.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
     title: str = Field(description='Title of the work.', examples=['Robohnya Surau Kami'])
     author: str = Field(description='Author of the work.', examples=['Navis, A.A.'])
     editions: list[Edition] = Field(description="The editions, the best first: available ones, then those in the reader's language, then the newest.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
@@ -15,12 +15,12 @@ import rangkiang.common.v1.models
 class LentItem(ResponseModel):
     """An item with its lending data."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     barcode: str = Field(description='The number that a scanner reads.', examples=['KS0015001'])
     title: str = Field(description='Title of the record, at most 120 characters.', examples=['Robohnya Surau Kami'])
     call_number: str = Field(description='Call number.', examples=['F 899.2213 NAV r'])
     enumeration: str = Field(description='Volume or number, such as that of a series.')
-    record_id: str = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record_id: Uuid = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     branch: BranchCode = Field(description='The branch that owns the item.')
     collection: str = Field(description='Code of the collection, such as circulation, children, reference.', examples=['circulation'])
 
@@ -28,15 +28,15 @@ class LentItem(ResponseModel):
 class Loan(ResponseModel):
     """An item lent to a member."""
 
-    id: str | None = Field(default=None, description='Identifier (UUID); absent in a dry run.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    member: str = Field(description='Identifier (UUID) of the borrower; empty after the borrower was removed from the loan.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid | None = Field(default=None, description='Identifier (UUID); absent in a dry run.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    member: Uuid = Field(description='Identifier (UUID) of the borrower; empty after the borrower was removed from the loan.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     card: str = Field(description="The borrower's card number; empty when `member` is.", examples=['1000000018'])
     item: LentItem = Field(description='The lent item.')
     branch: BranchCode = Field(description='The lending branch.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the lending branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Main Library'}])
     lent_at: Time | None = Field(default=None, description='Time of lending, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
     due_at: Time | None = Field(default=None, description='Time at which the loan is due, ISO 8601 in UTC.', examples=['2026-12-03T09:00:00Z'])
-    due_on: str = Field(description="Due date: the day of `due_at` in the branch's zone, ISO 8601.", examples=['2026-12-03'])
+    due_on: Day = Field(description="Due date: the day of `due_at` in the branch's zone, ISO 8601.", examples=['2026-12-03'])
     zone: str = Field(description='IANA zone of the branch.', examples=['Asia/Jakarta'])
     unit: str = Field(description='Unit of the loan period: day or hour.', examples=['day'])
     renewals: int = Field(description='Number of renewals so far.')
@@ -76,8 +76,8 @@ class ItemBody(Body):
 class Suspension(ResponseModel):
     """A period in which the member may not borrow, from the first to the last day inclusive."""
 
-    begins_on: str = Field(description='First day, ISO 8601.', examples=['2026-12-08'])
-    ends_on: str = Field(description='Last day, ISO 8601.', examples=['2026-12-10'])
+    begins_on: Day = Field(description='First day, ISO 8601.', examples=['2026-12-08'])
+    ends_on: Day = Field(description='Last day, ISO 8601.', examples=['2026-12-10'])
     days: int = Field(description='Number of calendar days.', examples=[3])
 
 
@@ -101,7 +101,7 @@ class SuspensionsQuery(QueryModel):
 class SuspendedMember(ResponseModel):
     """A suspended member, without the name."""
 
-    member: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     card: str = Field(description='Card number.', examples=['1000000018'])
     category: str = Field(description='Code of the category.', examples=['umum'])
     group: str = Field(description='Class or study programme.', examples=['XI IPS 3'])
@@ -185,7 +185,7 @@ class Loans(ResponseModel):
 class CalendarDay(ResponseModel):
     """A day between the start of the loan and its due date."""
 
-    date: str = Field(description='Day, ISO 8601.', examples=['2026-12-03'])
+    date: Day = Field(description='Day, ISO 8601.', examples=['2026-12-03'])
     is_open: bool = Field(description='True when the branch is open.', examples=[True])
     why: str = Field(description='Reason why the branch is closed.')
 
@@ -216,7 +216,7 @@ class PolicyRow(ResponseModel):
     not_for_loan_sentence: rangkiang.common.v1.models.Text = Field(description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
     grace_days: int = Field(description='Overdue open days without a suspension or a fine.')
     suspension_cap: int = Field(description='Longest suspension after a late return, in calendar days; 0 for no suspension.', examples=[30])
-    last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', examples=['2026-12-18'])
+    last_due_on: Day | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', examples=['2026-12-18'])
     holds_allowed: bool = Field(description='True when holds are allowed. Stored; holds do not exist yet.', examples=[True])
     hold_limit: int = Field(description='Largest number of holds. Stored; holds do not exist yet.', examples=[2])
     shelf_days: int = Field(description='Open days on the hold shelf. Stored; holds do not exist yet.', examples=[3])
@@ -242,7 +242,7 @@ class PolicyRowBody(Body):
     not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
     grace_days: StrictInt = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
     suspension_cap: StrictInt = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
-    last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
+    last_due_on: Day | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
     holds_allowed: StrictBool = Field(default=True, description='True when holds are allowed. Stored; holds do not exist yet.', examples=[True])
     hold_limit: StrictInt = Field(default=2, description='Largest number of holds. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[2])
     shelf_days: StrictInt = Field(default=3, description='Open days on the hold shelf. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[3])
@@ -254,10 +254,10 @@ class PolicyRowBody(Body):
 class Borrower(ResponseModel):
     """The loans of a member, and whether the member may borrow. It does not contain the name."""
 
-    member: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     card: str = Field(description='Card number.', examples=['1000000018'])
     category: str = Field(description='Code of the category.', examples=['umum'])
-    expires_on: str = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
     open_loans: int = Field(description='Number of open loans.', examples=[1])
     overdue_loans: int = Field(description='Number of overdue loans among them.')
     loan_limit: int = Field(description='Largest number of open loans that the policy allows.', examples=[3])
@@ -305,8 +305,8 @@ class Week(ResponseModel):
 class Closing(ResponseModel):
     """A period in which the branch is closed, from the first to the last day inclusive."""
 
-    from_: str = Field(alias='from', description='First day, ISO 8601.', examples=['2026-03-21'])
-    to: str = Field(description='Last day, ISO 8601; in a body by default the first.', examples=['2026-03-21'])
+    from_: Day = Field(alias='from', description='First day, ISO 8601.', examples=['2026-03-21'])
+    to: Day = Field(description='Last day, ISO 8601; in a body by default the first.', examples=['2026-03-21'])
     why: str = Field(description='Reason.', examples=['Hari Raya Idul Fitri'])
     is_estimated: bool = Field(description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
 
@@ -314,8 +314,8 @@ class Closing(ResponseModel):
 class Season(ResponseModel):
     """A period with other opening hours, from the first to the last day inclusive."""
 
-    from_: str = Field(alias='from', description='First day, ISO 8601.', examples=['2026-02-18'])
-    to: str = Field(description='Last day, ISO 8601.', examples=['2026-03-17'])
+    from_: Day = Field(alias='from', description='First day, ISO 8601.', examples=['2026-02-18'])
+    to: Day = Field(description='Last day, ISO 8601.', examples=['2026-03-17'])
     why: str = Field(description='Reason.', examples=['Ramadan'])
     weekly: Week = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
@@ -323,7 +323,7 @@ class Season(ResponseModel):
 class DatedWeek(ResponseModel):
     """Weekly hours from a first day until the next ones begin."""
 
-    from_: str = Field(alias='from', description='First day, ISO 8601; empty: since ever.', examples=['2026-12-07'])
+    from_: Day = Field(alias='from', description='First day, ISO 8601; empty: since ever.', examples=['2026-12-07'])
     weekly: Week = Field(description='Opening hours; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
 
@@ -355,7 +355,7 @@ class WeekBody(Body):
 class ClosingBody(Body):
     """A period in which the branch is closed, from the first to the last day inclusive."""
 
-    from_: str = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-03-21'])
+    from_: Day = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-03-21'])
     to: str = Field(default="", description='Last day, ISO 8601; in a body by default the first.', max_length=10, examples=['2026-03-21'])
     why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Hari Raya Idul Fitri'])
     is_estimated: StrictBool = Field(default=False, description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
@@ -364,8 +364,8 @@ class ClosingBody(Body):
 class SeasonBody(Body):
     """A period with other opening hours, from the first to the last day inclusive."""
 
-    from_: str = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-02-18'])
-    to: str = Field(description='Last day, ISO 8601.', max_length=10, examples=['2026-03-17'])
+    from_: Day = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-02-18'])
+    to: Day = Field(description='Last day, ISO 8601.', max_length=10, examples=['2026-03-17'])
     why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Ramadan'])
     weekly: WeekBody = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
@@ -391,13 +391,13 @@ class CalendarBody(Body):
 class MovedLoan(ResponseModel):
     """A loan that was due on a day that is now closed."""
 
-    loan: str = Field(description='Identifier of the loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    member: str | None = Field(default=None, description='Identifier of the borrower; absent when the borrower is not known.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    loan: Uuid = Field(description='Identifier of the loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    member: Uuid | None = Field(default=None, description='Identifier of the borrower; absent when the borrower is not known.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     card: str = Field(description="Number of the borrower's card.", examples=['1000000018'])
     barcode: str = Field(description='Barcode of the item.', examples=['B00001'])
     title: str = Field(description='Title of the item.', examples=['Robohnya Surau Kami'])
-    was_due_on: str = Field(description='Previous due date, ISO 8601.', examples=['2026-03-21'])
-    due_on: str = Field(description='New due date, ISO 8601: the next open day.', examples=['2026-03-25'])
+    was_due_on: Day = Field(description='Previous due date, ISO 8601.', examples=['2026-03-21'])
+    due_on: Day = Field(description='New due date, ISO 8601: the next open day.', examples=['2026-03-25'])
 
 
 class SavedCalendar(ResponseModel):
@@ -427,7 +427,7 @@ class OpeningHours(ResponseModel):
 class OpeningDay(ResponseModel):
     """A day of a branch."""
 
-    date: str = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
+    date: Day = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
     hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
     season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
 

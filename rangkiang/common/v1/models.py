@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 
 

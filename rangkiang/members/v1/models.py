@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
@@ -29,7 +29,7 @@ class CardAct(Body):
 class ChangedCard(ResponseModel):
     """The member after an act."""
 
-    id: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='The number of the current card.', examples=['1000000026'])
     version: int = Field(description='Version of the member.', examples=[2])
 
@@ -37,7 +37,7 @@ class ChangedCard(ResponseModel):
 class RemovedCard(ResponseModel):
     """The member after an act."""
 
-    id: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     version: int = Field(description='Version of the member.', examples=[3])
 
 
@@ -50,7 +50,7 @@ class ScanBody(Body):
 class ListedMember(ResponseModel):
     """A member in a list."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='Card number.', examples=['1000000018'])
     name: str = Field(description='Name without titles.', examples=['Siti Rahma'])
     title_before: str = Field(description='Titles before the name.', examples=['Hj.'])
@@ -59,7 +59,7 @@ class ListedMember(ResponseModel):
     school: str = Field(description='School or university.')
     group: str = Field(description='Class or study programme.')
     birth_year: int = Field(description='Year of birth; 0 when unknown.', examples=[1988])
-    expires_on: str = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
     is_blocked: bool = Field(description='True when a block is in force.')
 
 
@@ -100,13 +100,13 @@ class MemberContact(ResponseModel):
     phone: str = Field(description='Phone number, E.164.', examples=['+6281266001122'])
     email: str = Field(description='E-mail address.', examples=['siti@example.org'])
     address: str = Field(description='Address.', examples=['Jl. Pandan 4, Solok'])
-    birth_date: str = Field(description='Date of birth, ISO 8601.', examples=['1988-03-12'])
+    birth_date: Day = Field(description='Date of birth, ISO 8601.', examples=['1988-03-12'])
 
 
 class Guardian(ResponseModel):
     """The guardian of a child: a member, or a person by name."""
 
-    member_id: str = Field(description='Id of a member of the same institution; otherwise the guardian has a name here.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid = Field(description='Id of a member of the same institution; otherwise the guardian has a name here.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str = Field(description='Name of a guardian who is not a member.', examples=['Rahmawati'])
     relation: str = Field(description='Relation: mother, father, relative, school or other.', examples=['mother'])
     phone: str = Field(description='Phone number; sealed.', examples=['0812 6600 1133'])
@@ -123,7 +123,7 @@ class Responsible(ResponseModel):
 class Block(ResponseModel):
     """A reason why a member may not borrow now."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
     reason: str = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', examples=['lost_item'])
     note: str = Field(description='Note for staff.')
     ends_on: str = Field(description='Last day, ISO 8601; empty when only staff can end the block.')
@@ -134,7 +134,7 @@ class Block(ResponseModel):
 class Card(ResponseModel):
     """A card, or a number of another system that identifies the member."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     code: str = Field(description='The number, exactly as it is scanned.', examples=['1000000018'])
     kind: str = Field(description='Kind of number: card, old_card, nim, nisn, rfid or other.', examples=['card'])
     state: str = Field(description='State of the card: active, lost or replaced.', examples=['active'])
@@ -171,7 +171,7 @@ class Merge(ResponseModel):
 class Member(ResponseModel):
     """A member with all their data."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='Card number.', examples=['1000000018'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     category: str = Field(description='Code of the category.', examples=['umum'])
@@ -194,7 +194,7 @@ class Member(ResponseModel):
     guardian: Guardian | None = Field(default=None, description='The guardian of a child.')
     responsible: Responsible | None = Field(default=None, description='The responsible person of an organisation.')
     registered_at: Time = Field(description='Time of registration, UTC.', examples=['2026-11-26T03:12:00Z'])
-    expires_on: str = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
     blocks: list[Block] = Field(description='Blocks in force.', examples=[[]])
     cards: list[Card] = Field(description='Cards and numbers of other systems.')
     evidence: list[Evidence] = Field(description='Documents that were seen.')
@@ -209,7 +209,7 @@ class Member(ResponseModel):
 class GuardianBody(Body):
     """The guardian of a child: a member, or a person by name."""
 
-    member_id: str | None = Field(default=None, description='Id of a member of the same institution; otherwise the guardian has a name here.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid | None = Field(default=None, description='Id of a member of the same institution; otherwise the guardian has a name here.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str | None = Field(default=None, description='Name of a guardian who is not a member.', max_length=400, examples=['Rahmawati'])
     relation: str | None = Field(default=None, description='Relation: mother, father, relative, school or other.', max_length=40, examples=['mother'])
     phone: str | None = Field(default=None, description='Phone number; sealed.', max_length=64, repr=False, examples=['0812 6600 1133'])
@@ -242,7 +242,7 @@ class NewMemberBody(Body):
     title_after: str | None = Field(default=None, description='Titles after the name.', max_length=400, examples=['S.Pd.'])
     language: str | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
     birth_place: str | None = Field(default=None, description='Place of birth.', max_length=400, examples=['Solok'])
-    birth_date: str | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
+    birth_date: Day | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
     sex: str | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
     nik: str | None = Field(default=None, description='National identity number, 16 digits; sealed.', max_length=64, repr=False, examples=['1372015203880001'])
     phone: str | None = Field(default=None, description='Phone number in any usual form; sealed as E.164.', max_length=64, repr=False, examples=['0812 6600 1122'])
@@ -254,7 +254,7 @@ class NewMemberBody(Body):
     school: str | None = Field(default=None, description='School or university.', max_length=400, examples=['SMAN 1 Solok'])
     group: str | None = Field(default=None, description='Class or study programme.', max_length=400, examples=['XI IPA 2'])
     disability: str | None = Field(default=None, description='Disability, if the member mentions one.', max_length=400, examples=['low vision'])
-    expires_on: str | None = Field(default=None, description='Last day of the membership, ISO 8601; by default from the category.', max_length=40, examples=['2028-11-26'])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; by default from the category.', max_length=40, examples=['2028-11-26'])
     note: str | None = Field(default=None, description='Note for desk staff; pages for the member do not show it.', max_length=16000, examples=['Calls before coming.'])
     guardian: GuardianBody | None = Field(default=None, description='Guardian of a child.', examples=[{'name': 'Rahmawati'}])
     responsible: ResponsibleBody | None = Field(default=None, description='Person responsible for an organisation.', examples=[{'name': 'Yusmaniar'}])
@@ -262,17 +262,17 @@ class NewMemberBody(Body):
     aliases: list[AliasBody] = Field(default=[], description='Numbers of other systems.', max_length=20, examples=[[{'kind': 'nisn', 'code': '0051234567'}]])
     evidence: list[str] = Field(default=[], description='Documents that staff have seen: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', max_length=20, examples=[['ktp']])
     consents: list[ConsentBody] = Field(default=[], description='Consents that the member gave or withdrew.', max_length=20, examples=[[{'purpose': 'loan_history', 'text_version': '2026-11', 'given': True}]])
-    confirmed_duplicates: list[str] = Field(default=[], description='Ids of likely duplicates that staff have compared: they are other people.', max_length=50, examples=[['0192f3a4-5b6c-7d8e-9f05-23456789abcd']])
+    confirmed_duplicates: list[Uuid] = Field(default=[], description='Ids of likely duplicates that staff have compared: they are other people.', max_length=50, examples=[['0192f3a4-5b6c-7d8e-9f05-23456789abcd']])
 
 
 class NewMember(ResponseModel):
     """The new member."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='Card number.', examples=['1000000018'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     category: str = Field(description='Code of the category.', examples=['umum'])
-    expires_on: str = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
 
 
 class ChangedMemberBody(Body):
@@ -284,7 +284,7 @@ class ChangedMemberBody(Body):
     title_after: str | None = Field(default=None, description='Titles after the name.', max_length=400, examples=['S.Pd.'])
     language: str | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
     birth_place: str | None = Field(default=None, description='Place of birth.', max_length=400, examples=['Solok'])
-    birth_date: str | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
+    birth_date: Day | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
     sex: str | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
     nik: str | None = Field(default=None, description='National identity number, 16 digits; sealed.', max_length=64, repr=False, examples=['1372015203880001'])
     phone: str | None = Field(default=None, description='Phone number in any usual form; sealed as E.164.', max_length=64, repr=False, examples=['0812 6600 1122'])
@@ -296,7 +296,7 @@ class ChangedMemberBody(Body):
     school: str | None = Field(default=None, description='School or university.', max_length=400, examples=['SMAN 1 Solok'])
     group: str | None = Field(default=None, description='Class or study programme.', max_length=400, examples=['XI IPA 2'])
     disability: str | None = Field(default=None, description='Disability, if the member mentions one.', max_length=400, examples=['low vision'])
-    expires_on: str | None = Field(default=None, description='Last day of the membership, ISO 8601; by default from the category.', max_length=40, examples=['2028-11-26'])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; by default from the category.', max_length=40, examples=['2028-11-26'])
     note: str | None = Field(default=None, description='Note for desk staff; pages for the member do not show it.', max_length=16000, examples=['Calls before coming.'])
     guardian: GuardianBody | None = Field(default=None, description='Guardian of a child.', examples=[{'name': 'Rahmawati'}])
     responsible: ResponsibleBody | None = Field(default=None, description='Person responsible for an organisation.', examples=[{'name': 'Yusmaniar'}])
@@ -350,9 +350,9 @@ class RenewalBody(Body):
 class Renewed(ResponseModel):
     """The renewed membership."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     version: int = Field(description='Version of the member.', examples=[2])
-    expires_on: str = Field(description='Last day, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day = Field(description='Last day, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
 
 
 class BlockBody(Body):
@@ -366,8 +366,8 @@ class BlockBody(Body):
 class Blocked(ResponseModel):
     """The block."""
 
-    id: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    block_id: str = Field(description='Identifier (UUID) of the block.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    block_id: Uuid = Field(description='Identifier (UUID) of the block.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
     version: int = Field(description='Version of the member.', examples=[2])
 
 
@@ -380,23 +380,23 @@ class Changed(ResponseModel):
 class MergeBody(Body):
     """Two memberships of one person."""
 
-    kept_id: str = Field(description='Id of the member that is kept.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
-    merged_id: str = Field(description='Id of the member that is merged into the kept member, who gets its numbers.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    kept_id: Uuid = Field(description='Id of the member that is kept.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
+    merged_id: Uuid = Field(description='Id of the member that is merged into the kept member, who gets its numbers.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
 
 
 class Merged(ResponseModel):
     """The merge."""
 
-    id: str = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
     version: int = Field(description='Version of the member that remains.', examples=[2])
 
 
 class MemberMerge(ResponseModel):
     """A merge of two memberships."""
 
-    id: str = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
-    kept_id: str = Field(description='Identifier (UUID) of the member that was kept.', examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
-    merged_id: str = Field(description='Identifier (UUID) of the merged member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the merge.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
+    kept_id: Uuid = Field(description='Identifier (UUID) of the member that was kept.', examples=['0192f3a4-5b6c-7d8e-9f04-23456789abcd'])
+    merged_id: Uuid = Field(description='Identifier (UUID) of the merged member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     at: Time = Field(description='Time of the merge, UTC.', examples=['2026-11-26T03:12:00Z'])
     undone_at: Time | None = Field(default=None, description='Time at which the merge was undone, UTC; absent while it is in force.')
 
@@ -404,14 +404,14 @@ class MemberMerge(ResponseModel):
 class Erased(ResponseModel):
     """The erased member."""
 
-    id: str = Field(description='Identifier (UUID) of the member, which statistics keep.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID) of the member, which statistics keep.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
 
 
 class DataRequest(ResponseModel):
     """A request of a member about their own data (UU PDP 27/2022)."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
-    member_id: str = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    member_id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: Literal['access', 'correction', 'erasure'] = Field(description='Kind of request.', examples=['correction'])
     how: str = Field(description='web, desk or form.', examples=['web'])
     by_guardian: bool = Field(description='True when the guardian made the request.')
@@ -435,7 +435,7 @@ class RequestBody(Body):
 class NewRequest(ResponseModel):
     """The recorded request."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     due_at: Time = Field(description='72 hours after the request was received, UTC.', examples=['2026-11-29T03:12:00Z'])
 
 
@@ -468,13 +468,13 @@ class AnswerBody(Body):
 class Answered(ResponseModel):
     """The answered request."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
 
 
 class PersonConsents(ResponseModel):
     """The answers of one person."""
 
-    member_id: str = Field(description='Identifier (UUID) of the person.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid = Field(description='Identifier (UUID) of the person.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str = Field(description='Name of the person.', examples=['Siti Rahma'])
     is_child: bool = Field(description='True for a person under 18, who may withdraw a consent; only the guardian may give one.')
     consents: list[Consent] = Field(description='The answers, the oldest first. The last one of a purpose applies.')
@@ -516,7 +516,7 @@ class AccessToken(ResponseModel):
 class Account(ResponseModel):
     """The account of the caller."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     user: str = Field(description='User name, card number, or name of the client.', examples=['siti'])
     name: str = Field(description='Name of the person or of the client.', examples=['Siti Rahma'])
     institution: str = Field(description='Code of the institution.', examples=['PKS'])
@@ -527,14 +527,14 @@ class Account(ResponseModel):
 class ClientCredentials(Body):
     """The id and the secret of a client."""
 
-    client_id: str = Field(description='Id of the client, which `rangkiang client create` and POST /clients return.', max_length=128, examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    client_id: Uuid = Field(description='Id of the client, which `rangkiang client create` and POST /clients return.', max_length=128, examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     client_secret: str = Field(description='Secret of the client.', max_length=128, repr=False, examples=['zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA'])
 
 
 class StaffMember(ResponseModel):
     """A member of staff."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     user: str = Field(description='User name.', examples=['budi'])
     name: str = Field(description='Name of the person.', examples=['Budi Santoso'])
     roles: list[str] = Field(description='Roles; empty when the account is closed: desk, cataloguer, manager or administrator.', examples=[['desk']])
@@ -565,10 +565,10 @@ class RolesChange(Body):
     roles: list[Annotated[str, Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
-class Client(ResponseModel):
+class ApiClient(ResponseModel):
     """A program of another system."""
 
-    id: str = Field(description='Identifier (UUID): the `client_id`.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abce'])
+    id: Uuid = Field(description='Identifier (UUID): the `client_id`.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abce'])
     name: str = Field(description='Name of the program.', examples=['opac-unand'])
     role: str = Field(description='Role of the program.', examples=['desk'])
     added_at: Time = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
@@ -580,7 +580,7 @@ class ClientList(ResponseModel):
     """The clients of an institution."""
 
     total: int = Field(description='Number of clients.', examples=[1])
-    hits: list[Client] = Field(description="The clients of the caller's institution by name, including revoked ones.")
+    hits: list[ApiClient] = Field(description="The clients of the caller's institution by name, including revoked ones.")
 
 
 class NewClient(Body):

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/staff.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\xed\x02\n\x0bStaffMember\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12\x18\n\x04user\x18\x02 \x01(\tB\n\xea\xc7\x18\x06\x12\x04\x62udi\x12 \n\x04name\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\x0c\x42udi Santoso\x12G\n\x05roles\x18\x04 \x03(\tB8\xea\xc7\x18\x34\x12\x08[\"desk\"]:\x04\x64\x65sk:\ncataloguer:\x07manager:\radministrator\x12 \n\x0chas_password\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12\x19\n\x11has_second_factor\x18\x06 \x01(\x08\x12\x39\n\x0clast_sign_in\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x18\n\x07version\x18\x08 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x0f\xca\xc1\x18\x0bStaffMember\"\x1d\n\x0fGetStaffRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\rGetStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\x1e\n\x10GetClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x0eGetClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\"\x12\n\x10ListStaffRequest\"r\n\x0eListStaffReply\x12<\n\x05staff\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.StaffMemberB\n\xea\xc7\x18\x06\n\x04hits:\"\xca\xc1\x18\tStaffList\xda\xc1\x18\x11Number of people.\"\xd8\x01\n\x0f\x41\x64\x64StaffRequest\x12\x1c\n\x04user\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\x12\x04\x62udi\x18 H\x01\x12K\n\x04name\x18\x02 \x01(\tB=\xea\xc7\x18\x39\x12\x0c\x42udi Santoso\x18xH\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x05roles\x18\x03 \x03(\tB=\xea\xc7\x18\x39\x12\x08[\"desk\"]\x18  \nH\x01\x8a\x01&rangkiang.members.v1.StaffMember.roles:\x0c\xd2\xc1\x18\x08NewStaff\"P\n\rAddStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"\x9d\x01\n\x0fSetRolesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12L\n\x05roles\x18\x02 \x03(\tB=\xea\xc7\x18\x39\x12\x08[\"desk\"]\x18  \nH\x01\x8a\x01&rangkiang.members.v1.StaffMember.roles\x12\x17\n\x07version\x18\x03 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01:\x0f\xd2\xc1\x18\x0bRolesChange\"B\n\rSetRolesReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\x1d\n\x0fMakeLinkRequest\x12\n\n\x02id\x18\x01 \x01(\t\"P\n\rMakeLinkReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"\xc4\x02\n\x06\x43lient\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abce\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nopac-unand\x12\x18\n\x04role\x18\x03 \x01(\tB\n\xea\xc7\x18\x06\x12\x04\x64\x65sk\x12H\n\x08\x61\x64\x64\x65\x64_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T08:00:00Z\x12\x39\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x37\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\n\xca\xc1\x18\x06\x43lient\"\x14\n\x12ListClientsRequest\"s\n\x10ListClientsReply\x12\x39\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1c.rangkiang.members.v1.ClientB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\nClientList\xda\xc1\x18\x12Number of clients.\"c\n\x10\x41\x64\x64\x43lientRequest\x12\"\n\x04name\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\nopac-unand\x18@H\x01\x12\x1c\n\x04role\x18\x02 \x01(\tB\x0e\xea\xc7\x18\n\x12\x04\x64\x65sk\x18 H\x01:\r\xd2\xc1\x18\tNewClient\"N\n\x0e\x41\x64\x64\x43lientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\x12\x0e\n\x06secret\x18\x02 \x01(\t\"!\n\x13RevokeClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x11RevokeClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\" \n\x11ListScopesRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"E\n\x0fListScopesReply\x12\x32\n\x07holders\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.ScopeHolder\")\n\x0bScopeHolder\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/staff.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\xed\x02\n\x0bStaffMember\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12\x18\n\x04user\x18\x02 \x01(\tB\n\xea\xc7\x18\x06\x12\x04\x62udi\x12 \n\x04name\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\x0c\x42udi Santoso\x12G\n\x05roles\x18\x04 \x03(\tB8\xea\xc7\x18\x34\x12\x08[\"desk\"]:\x04\x64\x65sk:\ncataloguer:\x07manager:\radministrator\x12 \n\x0chas_password\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12\x19\n\x11has_second_factor\x18\x06 \x01(\x08\x12\x39\n\x0clast_sign_in\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x18\n\x07version\x18\x08 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x0f\xca\xc1\x18\x0bStaffMember\"\x1d\n\x0fGetStaffRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\rGetStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\x1e\n\x10GetClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x0eGetClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\"\x12\n\x10ListStaffRequest\"r\n\x0eListStaffReply\x12<\n\x05staff\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.StaffMemberB\n\xea\xc7\x18\x06\n\x04hits:\"\xca\xc1\x18\tStaffList\xda\xc1\x18\x11Number of people.\"\xd8\x01\n\x0f\x41\x64\x64StaffRequest\x12\x1c\n\x04user\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\x12\x04\x62udi\x18 H\x01\x12K\n\x04name\x18\x02 \x01(\tB=\xea\xc7\x18\x39\x12\x0c\x42udi Santoso\x18xH\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x05roles\x18\x03 \x03(\tB=\xea\xc7\x18\x39\x12\x08[\"desk\"]\x18  \nH\x01\x8a\x01&rangkiang.members.v1.StaffMember.roles:\x0c\xd2\xc1\x18\x08NewStaff\"P\n\rAddStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"\x9d\x01\n\x0fSetRolesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12L\n\x05roles\x18\x02 \x03(\tB=\xea\xc7\x18\x39\x12\x08[\"desk\"]\x18  \nH\x01\x8a\x01&rangkiang.members.v1.StaffMember.roles\x12\x17\n\x07version\x18\x03 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01:\x0f\xd2\xc1\x18\x0bRolesChange\"B\n\rSetRolesReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\x1d\n\x0fMakeLinkRequest\x12\n\n\x02id\x18\x01 \x01(\t\"P\n\rMakeLinkReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"\xc7\x02\n\x06\x43lient\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abce\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nopac-unand\x12\x18\n\x04role\x18\x03 \x01(\tB\n\xea\xc7\x18\x06\x12\x04\x64\x65sk\x12H\n\x08\x61\x64\x64\x65\x64_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T08:00:00Z\x12\x39\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x37\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\r\xca\xc1\x18\tApiClient\"\x14\n\x12ListClientsRequest\"s\n\x10ListClientsReply\x12\x39\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1c.rangkiang.members.v1.ClientB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\nClientList\xda\xc1\x18\x12Number of clients.\"c\n\x10\x41\x64\x64\x43lientRequest\x12\"\n\x04name\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\nopac-unand\x18@H\x01\x12\x1c\n\x04role\x18\x02 \x01(\tB\x0e\xea\xc7\x18\n\x12\x04\x64\x65sk\x18 H\x01:\r\xd2\xc1\x18\tNewClient\"N\n\x0e\x41\x64\x64\x43lientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\x12\x0e\n\x06secret\x18\x02 \x01(\t\"!\n\x13RevokeClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x11RevokeClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\" \n\x11ListScopesRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"E\n\x0fListScopesReply\x12\x32\n\x07holders\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.ScopeHolder\")\n\x0bScopeHolder\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -82,7 +82,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENT'].fields_by_name['revoked_at']._loaded_options = None
   _globals['_CLIENT'].fields_by_name['revoked_at']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_CLIENT']._loaded_options = None
-  _globals['_CLIENT']._serialized_options = b'\312\301\030\006Client'
+  _globals['_CLIENT']._serialized_options = b'\312\301\030\tApiClient'
   _globals['_LISTCLIENTSREPLY'].fields_by_name['clients']._loaded_options = None
   _globals['_LISTCLIENTSREPLY'].fields_by_name['clients']._serialized_options = b'\352\307\030\006\n\004hits'
   _globals['_LISTCLIENTSREPLY']._loaded_options = None
@@ -120,23 +120,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MAKELINKREPLY']._serialized_start=1385
   _globals['_MAKELINKREPLY']._serialized_end=1465
   _globals['_CLIENT']._serialized_start=1468
-  _globals['_CLIENT']._serialized_end=1792
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=1794
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=1814
-  _globals['_LISTCLIENTSREPLY']._serialized_start=1816
-  _globals['_LISTCLIENTSREPLY']._serialized_end=1931
-  _globals['_ADDCLIENTREQUEST']._serialized_start=1933
-  _globals['_ADDCLIENTREQUEST']._serialized_end=2032
-  _globals['_ADDCLIENTREPLY']._serialized_start=2034
-  _globals['_ADDCLIENTREPLY']._serialized_end=2112
-  _globals['_REVOKECLIENTREQUEST']._serialized_start=2114
-  _globals['_REVOKECLIENTREQUEST']._serialized_end=2147
-  _globals['_REVOKECLIENTREPLY']._serialized_start=2149
-  _globals['_REVOKECLIENTREPLY']._serialized_end=2214
-  _globals['_LISTSCOPESREQUEST']._serialized_start=2216
-  _globals['_LISTSCOPESREQUEST']._serialized_end=2248
-  _globals['_LISTSCOPESREPLY']._serialized_start=2250
-  _globals['_LISTSCOPESREPLY']._serialized_end=2319
-  _globals['_SCOPEHOLDER']._serialized_start=2321
-  _globals['_SCOPEHOLDER']._serialized_end=2362
+  _globals['_CLIENT']._serialized_end=1795
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=1797
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1817
+  _globals['_LISTCLIENTSREPLY']._serialized_start=1819
+  _globals['_LISTCLIENTSREPLY']._serialized_end=1934
+  _globals['_ADDCLIENTREQUEST']._serialized_start=1936
+  _globals['_ADDCLIENTREQUEST']._serialized_end=2035
+  _globals['_ADDCLIENTREPLY']._serialized_start=2037
+  _globals['_ADDCLIENTREPLY']._serialized_end=2115
+  _globals['_REVOKECLIENTREQUEST']._serialized_start=2117
+  _globals['_REVOKECLIENTREQUEST']._serialized_end=2150
+  _globals['_REVOKECLIENTREPLY']._serialized_start=2152
+  _globals['_REVOKECLIENTREPLY']._serialized_end=2217
+  _globals['_LISTSCOPESREQUEST']._serialized_start=2219
+  _globals['_LISTSCOPESREQUEST']._serialized_end=2251
+  _globals['_LISTSCOPESREPLY']._serialized_start=2253
+  _globals['_LISTSCOPESREPLY']._serialized_end=2322
+  _globals['_SCOPEHOLDER']._serialized_start=2324
+  _globals['_SCOPEHOLDER']._serialized_end=2365
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
+from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
 from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
 import rangkiang.common.v1.models
 
@@ -21,7 +21,7 @@ class ConversationsQuery(QueryModel):
 class ConversationMessage(ResponseModel):
     """A message of a conversation."""
 
-    id: str = Field(description='Identifier of the message.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the message.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     is_inbound: bool = Field(description='True for a message of the person, false for an answer.', examples=[True])
     text: str = Field(description='Text of the message; empty for other content, such as a picture.', examples=['Apakah hari Sabtu buka?'])
     state: str = Field(description='received, answered, waiting, sending, sent, failed or unknown.', examples=['received'])
@@ -31,8 +31,8 @@ class ConversationMessage(ResponseModel):
 class Conversation(ResponseModel):
     """The messages of a person, and the answers."""
 
-    id: str = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    member_id: str = Field(description='Identifier of the member; empty when the number belongs to no member or to several.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid = Field(description='Identifier of the member; empty when the number belongs to no member or to several.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     channel: str = Field(description='The channel, such as whatsapp.', examples=['whatsapp'])
     address: str = Field(description="The person's number, E.164.", examples=['+6281266001133'])
     state: str = Field(description='open, or done when staff have answered or closed the conversation.', examples=['open'])
@@ -60,14 +60,14 @@ class ReplyBody(Body):
 class ConversationState(ResponseModel):
     """A conversation after an act."""
 
-    id: str = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     state: str = Field(description='open or done.', examples=['done'])
 
 
 class Device(ResponseModel):
     """A browser that shows the caller's notices."""
 
-    id: str = Field(description='Identifier of the device.', examples=['0192f3a4-5b6c-7d8e-9f21-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the device.', examples=['0192f3a4-5b6c-7d8e-9f21-23456789abcd'])
     name: str = Field(description='Name that the member sees.', examples=['Chrome, Android'])
     mark: str = Field(description='SHA-256 of the endpoint, in hexadecimal.', examples=['9f86d081'])
     made_at: Time | None = Field(default=None, description='Time at which the device was added, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
@@ -83,17 +83,17 @@ class Devices(ResponseModel):
 class DeviceReference(ResponseModel):
     """A browser that was added or removed."""
 
-    id: str = Field(description='Identifier of the device.', examples=['0192f3a4-5b6c-7d8e-9f21-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the device.', examples=['0192f3a4-5b6c-7d8e-9f21-23456789abcd'])
 
 
 class Notice(ResponseModel):
     """A notice to a member, sent or waiting."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f11-23456789abcd'])
-    member_id: str = Field(description='Identifier (UUID) of the member; empty after the member was erased.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f11-23456789abcd'])
+    member_id: Uuid = Field(description='Identifier (UUID) of the member; empty after the member was erased.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: str = Field(description='Kind of notice: due_soon, overdue, loan_receipt …', examples=['overdue'])
-    loan_id: str = Field(description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    item_id: str = Field(description='Identifier (UUID) of the item; empty when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    loan_id: Uuid = Field(description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    item_id: Uuid = Field(description='Identifier (UUID) of the item; empty when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     title: str = Field(description='Title of the item; empty when `loan_id` is.', examples=['Merantau ke Deli'])
     state: str = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
     reason: str = Field(description='Reason code of the state; often empty.')
@@ -101,7 +101,7 @@ class Notice(ResponseModel):
     due_at: Time | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])
     changed_at: Time | None = Field(default=None, description='Time of the last change of state, ISO 8601 in UTC.', examples=['2026-11-21T00:00:03Z'])
     channel: str = Field(description='Channel of the last attempt; empty before the first attempt.', examples=['smtp'])
-    message_id: str = Field(description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
+    message_id: Uuid = Field(description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
     language: str = Field(description='id or en; empty before the first attempt.', examples=['id'])
     zone: str = Field(description='IANA zone of the branch; without a branch, of the institution.', examples=['Asia/Jakarta'])
 
@@ -136,7 +136,7 @@ class OwnNotices(ResponseModel):
 class Attempt(ResponseModel):
     """One attempt to send a message through a provider."""
 
-    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f13-23456789abcd'])
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f13-23456789abcd'])
     channel: str = Field(description='Name of the channel.', examples=['smtp'])
     provider_id: str = Field(description="The provider's identifier of the message.", examples=['<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>'])
     state: str = Field(description='started, accepted, temporary, permanent, unknown, delivered, read or failed.', examples=['accepted'])
@@ -213,7 +213,7 @@ class OptedOut(ResponseModel):
 class ChannelDay(ResponseModel):
     """Number of attempts on a day that ended in one state."""
 
-    day: str = Field(description="Day in the institution's zone, ISO 8601.", examples=['2026-11-21'])
+    day: Day = Field(description="Day in the institution's zone, ISO 8601.", examples=['2026-11-21'])
     state: str = Field(description='State of the attempts: accepted, temporary, permanent, unknown …', examples=['accepted'])
     count: int = Field(description='Number of attempts.', examples=[412])
 
@@ -258,10 +258,10 @@ class LettersQuery(QueryModel):
 class Letter(ResponseModel):
     """The notices of one member whom no channel reaches."""
 
-    member_id: str = Field(description='Identifier of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid = Field(description='Identifier of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str = Field(description='Name of the member, or of the guardian of a child.', examples=['Rahmawati'])
     address: str = Field(description='Address of the letter.', examples=['Jl. Proklamasi No. 4, Padang'])
-    notice_ids: list[str] = Field(description='Identifiers of the notices in the letter.', examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
+    notice_ids: list[Uuid] = Field(description='Identifiers of the notices in the letter.', examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
     titles: list[str] = Field(description='Titles in the letter.', examples=[['Merantau ke Deli']])
     oldest_at: Time | None = Field(default=None, description='Time since which the oldest notice waits, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
 
@@ -283,7 +283,7 @@ class Letters(ResponseModel):
 class HandOverBody(Body):
     """Letters that were handed over."""
 
-    notices: list[Annotated[str, Field(pattern='^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')]] = Field(description='Ids of the notices in these letters.', max_length=1000, min_length=1, examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
+    notices: list[Annotated[Uuid, Field(pattern='^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')]] = Field(description='Ids of the notices in these letters.', max_length=1000, min_length=1, examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
 
 
 class HandedOver(ResponseModel):
@@ -316,7 +316,7 @@ class Template(ResponseModel):
     language: str = Field(description='id or en.', examples=['id'])
     version: int = Field(description='Version, for If-Match; 0 for the default text.', examples=[1])
     text: TemplateText = Field(description='The text.')
-    saved_by: str = Field(description='Account (UUID) that saved the version; empty for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
+    saved_by: Uuid = Field(description='Account (UUID) that saved the version; empty for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
     saved_at: Time | None = Field(default=None, description='Time at which the version was saved, ISO 8601 in UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
@@ -426,8 +426,8 @@ class NoticeTest(ResponseModel):
 class Webhook(ResponseModel):
     """A subscription."""
 
-    id: str = Field(description='Identifier of the webhook.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    client_id: str = Field(description='Identifier of the client or staff account that made the webhook, and with which it ends.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the webhook.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    client_id: Uuid = Field(description='Identifier of the client or staff account that made the webhook, and with which it ends.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     url: str = Field(description='The URL to which events are sent.', examples=['https://sistem.kampus.example/rangkiang'])
     kinds: list[str] = Field(description='Kinds of events.', examples=[['loan.opened', 'loan.returned']])
     with_members: bool = Field(description='True when events have ids of members. Events never have names or contact data.')
@@ -476,7 +476,7 @@ class DeliveryAttempt(ResponseModel):
 class Delivery(ResponseModel):
     """An event for a webhook, without its data."""
 
-    id: str = Field(description='Identifier of the event, which is the cursor of a replay.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    id: Uuid = Field(description='Identifier of the event, which is the cursor of a replay.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: str = Field(description='Kind of the event.', examples=['loan.opened'])
     occurred_at: Time | None = Field(default=None, description='Time of the event, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     delivered_at: Time | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; absent while the event waits.')
