@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,17 +17,22 @@ from gateway.responses import accepts_gzip, gzip
 router = APIRouter()
 
 _FOLDER = Path(__file__).parent / "static"
+# Swagger UI, unchanged from its package; tests/clients/package.json has the version.
+_VIEWER = Path(__file__).parent / "viewer"
 # All style sheets are served as one file, because on a slow connection each request costs more than its bytes.
 _STYLES = "site.css"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
     path: str
     media_type: str
     body: bytes
-    squeezed: bytes
+
+    @cached_property
+    def squeezed(self) -> bytes:
+        return gzip(self.body, 9)
 
 
 @cache
@@ -36,11 +41,12 @@ def _assets() -> dict[str, Asset]:
     bodies = {file.name: file.read_bytes() for file in _FOLDER.rglob("*") if file.suffix in _TYPES}
     parts = sorted(name for name in bodies if name.endswith(".css"))
     bodies[_STYLES] = b"".join(bodies.pop(name) for name in parts)
+    bodies |= {file.name: file.read_bytes() for file in _VIEWER.iterdir() if file.suffix in _TYPES}
     for name, body in sorted(bodies.items()):
         stem, _, suffix = name.rpartition(".")
         tag = blake2b(body, digest_size=6).hexdigest()
         media_type = _TYPES[f".{suffix}"]
-        assets[name] = Asset(f"/static/{stem}.{tag}.{suffix}", media_type, body, gzip(body, 9))
+        assets[name] = Asset(f"/static/{stem}.{tag}.{suffix}", media_type, body)
     return assets
 
 

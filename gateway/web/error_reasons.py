@@ -1,4 +1,4 @@
-"""/docs/errors/{reason}: the page of a reason, to which `type` of a problem document points."""
+"""/docs: the API as a page to try, and /docs/errors/{reason}, to which `type` of a problem document points."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ router = APIRouter()
 
 _FACT = re.compile(r"\{([a-z_]+)\}")
 STATUSES = (400, 401, 403, 404, 409, 412, 415, 422, 428, 429, 503)
+
+
+@router.get("/docs")
+async def api_docs(request: Request) -> Response:
+    return page(request, "api_docs.html")
 
 
 @router.get(problems.PAGES + "/{reason}")
