@@ -42,9 +42,10 @@ Word lists of the search, whose heads state origin and licence in full; all may 
   [vocabulary.txt](../services/catalog/analysis/vocabulary.txt) and
   [reader_words.txt](../services/catalog/record/reader_words.txt): all written for this project, Apache-2.0.
 
-The page `/docs` is [Swagger UI](../gateway/web/viewer/LICENSE) from the npm package swagger-ui-dist, unchanged; Apache-2.0, with parts whose
-licences its file [swagger-ui-bundle.js.LICENSE.txt](../gateway/web/viewer/swagger-ui-bundle.js.LICENSE.txt) lists. The other npm packages of
-[tests/clients](../tests/clients/package.json) are for development.
+The page `/docs` is [Swagger UI](../gateway/web/viewer/LICENSE) from the npm package swagger-ui-dist, unchanged;
+Apache-2.0, and its file [swagger-ui-bundle.js.LICENSE.txt](../gateway/web/viewer/swagger-ui-bundle.js.LICENSE.txt)
+lists the licences of its parts. The other npm packages of [tests/clients](../tests/clients/package.json) are for
+development.
 
 | package | version | licence | needed by |
 |---|---|---|---|
