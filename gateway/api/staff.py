@@ -114,10 +114,10 @@ async def list_clients(request: Request, query: NoParameters, members: Members) 
 
 
 @router.get("/clients/{client_id}", **documented("A client", "members.GetClient", errors=(404,)))
-async def get_client(request: Request, client_id: AccountId, query: NoParameters, members: Members) -> models.Client:
+async def get_client(request: Request, client_id: AccountId, query: NoParameters, members: Members) -> models.ApiClient:
     """Return a program, also a revoked one."""
     reply = await call(request, members.GetClient, wire.GetClientRequest(id=client_id))
-    return to_model(models.Client, reply.client)
+    return to_model(models.ApiClient, reply.client)
 
 
 @router.post("/clients", **documented("Add a client", "members.AddClient", errors=(404, 409), status=201))
