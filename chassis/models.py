@@ -1,6 +1,6 @@
 """Models of the HTTP API, which `make proto` generates from messages, and the conversion between models and messages.
 
-A text that is empty in a message is an empty text in a model. Times are ISO 8601 in UTC. `options.proto` has the rest.
+An empty value of a field with `omit_empty` is null in a model. Times are ISO 8601 in UTC. `options.proto` has the rest.
 """
 
 from __future__ import annotations

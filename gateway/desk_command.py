@@ -119,7 +119,7 @@ class Desk:
         )
 
     def _open(self, code: str, scanned: dict[str, Any]) -> None:
-        if scanned.get("card_state", "") not in ("", "active"):
+        if (scanned.get("card_state") or "active") != "active":
             self._say("scan", code, sentence("DESK_CARD_INVALID", state=scanned["card_state"]))
             self.refused += 1
             return
@@ -147,7 +147,7 @@ class Desk:
         title = answer.body["item"]["title"]
         if not is_return:
             self._say(act, item, sentence("DESK_COUNTED", title=title), answer)
-        elif "loan" not in answer.body and answer.body["next"] != "transit":
+        elif not answer.body["loan"] and answer.body["next"] != "transit":
             self._say(act, item, sentence("DESK_NOT_LENT", title=title), answer)
         elif answer.body["next"] == "transit":
             self._say(act, item, sentence("DESK_TO_BRANCH", title=title, branch=answer.body["to"]), answer)

@@ -32,7 +32,7 @@ _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, 
 async def list_own_data_requests(request: Request, query: NoParameters, members: Members) -> models.DataRequests:
     """List the caller's requests with their answers, the open ones first."""
     reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
-    return to_model(models.DataRequests, reply, has_more=False)
+    return to_model(models.DataRequests, reply, total_is_capped=False)
 
 
 @router.post(

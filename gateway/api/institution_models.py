@@ -26,7 +26,7 @@ class Institution(models.Institution):
 
     logo: Picture | None = Field(
         default=None,
-        description="Logo; absent when there is none.",
+        description="Logo; null when there is none.",
         examples=[{"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}],
     )
     photos: list[Picture] = Field(description="Photos, in the order in which pages show them.", examples=[[]])
@@ -37,13 +37,15 @@ class Institutions(ResponseModel):
     """Number of institutions."""
     hits: list[Institution]
     """The institutions, by code."""
+    next: None = None
+    """Always null: the list has one page."""
 
 
 class Branch(models.Branch):
     """A place of an institution that has items."""
 
     branch: BranchCode = Field(description="The branch, as other requests and responses name it.")
-    photo: Picture | None = Field(default=None, description="Photo; absent when there is none.", examples=[None])
+    photo: Picture | None = Field(default=None, description="Photo; null when there is none.", examples=[None])
 
 
 class Branches(ResponseModel):
@@ -51,6 +53,8 @@ class Branches(ResponseModel):
     """Number of branches."""
     hits: list[Branch]
     """The branches, by institution and code."""
+    next: None = None
+    """Always null: the list has one page."""
 
 
 class StoredPicture(ResponseModel):

@@ -28,8 +28,8 @@ class MembersQuery(QueryModel):
         longest=200,
         example="rahma sman 1",
     )
-    limit: Annotated[int, WholeNumber(1, 50)] = number(20, "Members on a page.")
-    cursor: str = text("The `next` value of the previous page.", longest=40)
+    limit: Annotated[int, WholeNumber(1, 100)] = number(20, "Members on a page.")
+    cursor: str = text("The `next` value of the previous page.", longest=500)
 
 
 class Member(models.Member):

@@ -178,7 +178,7 @@ def _problem(status: int) -> dict[str, Any]:
 class ApiRoute(APIRoute):
     """A route of the API. Its operationId, after which generated clients name a method, is the name of the function.
 
-    The function returns a model. Properties that are None are not in the response. No cache stores a response, unless
+    The function returns a model, whose absent values are null in the response. No cache stores a response, unless
     the route has 304 or sets Cache-Control. A stranger is refused whatever else is wrong with the request.
     """
 
@@ -195,7 +195,7 @@ class ApiRoute(APIRoute):
                     response["headers"] |= headers_of("ETag") if "version" in model.model_fields else {}
                 elif int(status) < 300:
                     response["model"] = model
-        arguments |= {"operation_id": endpoint.__name__, "response_model_exclude_none": True}
+        arguments |= {"operation_id": endpoint.__name__}
         super().__init__(path, endpoint, **arguments)
         if self._takes_json():
             self.responses[415] = _problem(415)

@@ -103,8 +103,7 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
         "source": reply.source,
         "institution": reply.institution,
     }
-    if reply.work_id:
-        members |= {"work_id": reply.work_id, "editions": reply.editions}
+    members |= {"work_id": reply.work_id or None, "editions": reply.editions or None}
     return orjson.dumps(members)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from chassis.errors import Invalid, NotFound
 from chassis.models import ResponseModel, to_message, to_model
 from chassis.queries import OneOf, WholeNumber, number, text
@@ -25,15 +26,15 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["search"], route_class=ApiRoute)
 
-VALUES_A_PAGE, FURTHEST_VALUE = 50, 1_000
+FURTHEST_VALUE = 1_000
 VALUE_SORTS = ("count", "value")
 MOST_LEVELS = 50  # of a tree
 
 
 class FacetValuesQuery(Filters):
     sort: Annotated[str, OneOf(VALUE_SORTS)] = Field("count", description="Order: by count, or by value.")
-    cursor: str = text("The `next` value of the previous page.", longest=20)
-    limit: Annotated[int, WholeNumber(1, 100)] = number(VALUES_A_PAGE, "Values on a page.")
+    cursor: str = text("The `next` value of the previous page.", longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = number(20, "Values on a page.")
 
 
 def check_facet(facet: str) -> str:
@@ -109,7 +110,7 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     """
     reply = await call(request, catalog.Search, search_request(query))
     with_additions = query.highlight or query.by_work or query.explain
-    page = search_page_json(reply, with_facets="facets" in query.model_fields_set, with_additions=with_additions)
+    page = search_page_json(reply, with_additions=with_additions)
     return respond(request, page, JSON)
 
 
@@ -194,16 +195,17 @@ async def count_facet(
     )
     reply = await call(request, catalog.CountFacet, message)
     following = offset + len(reply.values)
-    more = str(following) if reply.more and following <= FURTHEST_VALUE else None
+    more = write_cursor("facets", following) if reply.more and following <= FURTHEST_VALUE else None
     return to_model(FacetValues, reply, next=more)
 
 
 def _offset(cursor: str) -> int:
     if not cursor:
         return 0
-    if cursor.isascii() and cursor.isdigit() and int(cursor) <= FURTHEST_VALUE:
-        return int(cursor)
-    raise Invalid("CURSOR_FOREIGN")
+    (offset,) = read_cursor(cursor, "facets", int)
+    if not 0 <= offset <= FURTHEST_VALUE:
+        raise cursor_invalid()
+    return int(offset)
 
 
 async def _search(request: Request) -> Response:

@@ -10,37 +10,30 @@ from chassis.models import to_model
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import facets_pb2, models
 
-_FLAGS = ("corrected", "relaxed", "read_as_words", "degraded")
 
-
-def search_page_json(reply: wire.SearchReply, *, with_facets: bool = False, with_additions: bool = False) -> bytes:
+def search_page_json(reply: wire.SearchReply, *, with_additions: bool = False) -> bytes:
     """Return a SearchPage as JSON.
 
-    with_facets     True when the request has the parameter `facets`; then the response has `facets`, even if empty
     with_additions  True when the request asks for more about each hit: `highlight`, `by_work` or `explain`
     """
     # Looking for additions takes as long as the rest of a hit, and most pages have none.
     hit_members = _hit if with_additions or reply.relaxed or reply.complete else _plain_hit
     page: dict[str, Any] = {"total": reply.total, "hits": [hit_members(hit) for hit in reply.hits]}
-    if reply.next:
-        page["next"] = reply.next
-    if reply.offset:
-        page["offset"] = reply.offset
-    if reply.previous:
-        page["previous"] = reply.previous
-    page["changed"] = reply.changed
-    if with_facets:
-        page["facets"] = {facet.name: [_counted(value) for value in facet.values] for facet in reply.facets}
-    page["understood"] = reply.understood
-    if reply.did_you_mean:
-        page["did_you_mean"] = reply.did_you_mean
-    for name in _FLAGS:
-        if getattr(reply, name):
-            page[name] = True
-    if reply.complete:
-        page["complete"] = reply.complete
-    if reply.HasField("help"):
-        page["help"] = to_model(models.Help, reply.help).model_dump(exclude_none=True)
+    page |= {
+        "next": reply.next or None,
+        "offset": reply.offset,
+        "previous": reply.previous or None,
+        "changed": reply.changed,
+        "understood": reply.understood or None,
+        "did_you_mean": reply.did_you_mean or None,
+        "corrected": reply.corrected,
+        "relaxed": reply.relaxed,
+        "read_as_words": reply.read_as_words,
+        "degraded": reply.degraded,
+        "complete": reply.complete or None,
+        "help": to_model(models.Help, reply.help).model_dump() if reply.HasField("help") else None,
+        "facets": {facet.name: [_counted(value) for value in facet.values] for facet in reply.facets},
+    }
     return orjson.dumps(page)
 
 

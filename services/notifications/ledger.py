@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.cursors import read_cursor, write_cursor
 from chassis.database.sql import insert_ignore, insert_into
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id, parse_or_nil
@@ -78,7 +79,7 @@ class Page:
 def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFilter) -> Page:
     """List notices of an institution.
 
-    raises  Invalid  NOTICE_STATE_UNKNOWN, NOTICES_CURSOR_INVALID, ID_NOT_READABLE
+    raises  Invalid  NOTICE_STATE_UNKNOWN, CURSOR_INVALID, ID_NOT_READABLE
     """
     if notice_filter.state and notice_filter.state not in STATES:
         raise Invalid("NOTICE_STATE_UNKNOWN", state=notice_filter.state[:32], known=[*STATES])
@@ -96,14 +97,14 @@ def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFi
     limit = min(notice_filter.limit or USUAL_PAGE, LONGEST_PAGE)
     query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id).where(*conditions)
     if notice_filter.cursor:
-        query = query.where(Notice.id < _read_cursor(notice_filter.cursor))
+        query = query.where(Notice.id < read_cursor(notice_filter.cursor, "notices", UUID)[0])
     page = session.execute(query.order_by(Notice.id.desc()).limit(limit + 1))
     rows: list[tuple[Notice, Message | None]] = [(row[0], row[1]) for row in page]
     return Page(
         rows[:limit],
         min(total, MOST_COUNTED),
         total > MOST_COUNTED,
-        str(rows[limit - 1][0].id) if len(rows) > limit else "",
+        write_cursor("notices", rows[limit - 1][0].id) if len(rows) > limit else "",
     )
 
 
@@ -273,10 +274,3 @@ def _health(state: ChannelState | None) -> str:
     if state is None or not state.failures:
         return "well"
     return "open" if state.circuit == "open" else "failing"
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Invalid("NOTICES_CURSOR_INVALID") from None

@@ -135,7 +135,7 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
             return 0
         start = request.cursor.removeprefix("fake-")
         if start == request.cursor or not start.isascii() or not start.isdigit():
-            raise Invalid("CURSOR_FOREIGN")
+            raise Invalid("CURSOR_INVALID")
         return int(start[:6])
 
     def _book(self, record_id: str) -> Book:

@@ -117,7 +117,7 @@ class FakeShelves:
         if request.cursor:
             position = request.cursor.removeprefix("fake-")
             if not (position.isascii() and position.isdigit()):
-                raise Invalid("CURSOR_FOREIGN")
+                raise Invalid("CURSOR_INVALID")
             start = int(position[:6])
         begin, end = max(0, start - min(request.before, 2)), start + min(request.after, 6)
         single = request.kind in ("title", "call_number")

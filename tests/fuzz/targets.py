@@ -107,7 +107,7 @@ def read_cursor(raw: bytes) -> int:
         try:
             cursor = decode_cursor(text, QUESTION)
         except Invalid as refusal:
-            _expect(refusal.reason in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP"))
+            _expect(refusal.reason in ("CURSOR_INVALID", "PAGING_TOO_DEEP"))
             return 0
     assert str(cursor) == text
     return 1

@@ -157,4 +157,4 @@ def test_a_cursor_with_a_changed_character_is_accepted_or_refused(http: httpx.Cl
     response = http.get("/api/v1/search", params={"q": "surau", "cursor": changed_cursor})
     assert response.status_code < 500
     if response.status_code == 400:
-        assert response.json()["reason"] in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")
+        assert response.json()["reason"] in ("CURSOR_INVALID", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")

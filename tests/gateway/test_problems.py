@@ -43,7 +43,7 @@ def address_without_catalogue() -> Iterator[str]:
         ("/api/v1/search?colour=red", 400, "PARAMETER_UNKNOWN"),
         ("/api/v1/search?q=a&q=b", 400, "PARAMETER_REPEATED"),
         ("/api/v1/search?q=a%00b", 400, "PARAMETER_NOT_TEXT"),
-        ("/api/v1/search?cursor=foreign", 400, "CURSOR_FOREIGN"),
+        ("/api/v1/search?cursor=foreign", 400, "CURSOR_INVALID"),
         ("/api/v1/search?" + "&".join(["language=a"] * 21), 400, "PARAMETER_REPEATED"),
         ("/api/v1/suggest", 400, "PARAMETER_MISSING"),
         ("/api/v1/branches?institution=" + "A" * 33, 400, "PARAMETER_TOO_LONG"),

@@ -187,7 +187,7 @@ class SearchReply(_message.Message):
     total: _builtins.int
     """Number of records that match."""
     next: _builtins.str
-    """Cursor of the next page; absent on the last page, and at hit 10,000."""
+    """Cursor of the next page; null on the last page, and at hit 10,000."""
     changed: _builtins.bool
     """True when the catalogue has changed since the page that returned the cursor: hits may repeat or be missing."""
     understood: _builtins.str
@@ -205,9 +205,9 @@ class SearchReply(_message.Message):
     complete: _builtins.int
     """When partial matches follow: number of hits that have all words. These hits come first."""
     offset: _builtins.int
-    """Number of hits on previous pages; absent on the first page."""
+    """Number of hits on previous pages."""
     previous: _builtins.str
-    """Cursor of the previous page; absent on the first page, and when the previous page is the first."""
+    """Cursor of the previous page; null on the first page, and when the previous page is the first."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """A page of the hits."""
@@ -520,7 +520,7 @@ class GetRecordReply(_message.Message):
     institution: _builtins.str
     """Code of the institution that owns the record."""
     work_id: _builtins.str
-    """Id of the work; absent until the record is assigned to a work."""
+    """Id of the work; null until the record is assigned to a work."""
     editions: _builtins.int
     """Number of editions of the work in this catalogue."""
     @_builtins.property
@@ -624,7 +624,7 @@ class Item(_message.Message):
     id: _builtins.str
     """Id of the item."""
     barcode: _builtins.str
-    """Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed."""
+    """Barcode; null when the item has none, and then only the library knows whether the item can be borrowed."""
     call_number: _builtins.str
     """The printed call number."""
     institution: _builtins.str
@@ -657,7 +657,7 @@ class Item(_message.Message):
 
     @_builtins.property
     def call_number_parts(self) -> Global___CallNumber:
-        """The call number in parts; absent when it cannot be parsed."""
+        """The call number in parts; null when it cannot be parsed."""
 
     def __init__(
         self,
@@ -1107,7 +1107,7 @@ class Branch(_message.Message):
 
     @_builtins.property
     def position(self) -> Global___Position:
-        """Position; absent when unknown. In a body null removes it."""
+        """Position; null when unknown. In a body null removes it."""
 
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:

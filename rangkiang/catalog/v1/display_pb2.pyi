@@ -421,7 +421,7 @@ class Relation(_message.Message):
     query: _builtins.str
     """A query that finds the related record when this catalogue has it."""
     id: _builtins.str
-    """Id of the related record; absent when this catalogue does not have it."""
+    """Id of the related record; null when this catalogue does not have it."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText:
         """Name of the relation."""

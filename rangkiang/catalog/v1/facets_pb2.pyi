@@ -62,7 +62,7 @@ class FacetValue(_message.Message):
     """True when the request filters by this value."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText:
-        """Name of the value; absent when the value is not a code."""
+        """Name of the value; null when the value is not a code."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from rangkiang.catalog.v1 import events_pb2 as rangkiang_dot_catalog_dot_v1_dot_
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/common/v1/options.proto\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xcd\x02\n\x0e\x46\x61stAddRequest\x12N\n\x07\x62\x61rcode\x18\x01 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000987\x18@H\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x19\n\x06\x62ranch\x18\x02 \x01(\tB\t\xea\xc7\x18\x05H\x01\xd0\x01\x01\x12!\n\trecord_id\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\n\x06record\x18@\x12N\n\x05title\x18\x04 \x01(\tB?\xea\xc7\x18;\x12\x0fNegeri 5 Menara\x18\xf4\x03\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x06\x61uthor\x18\x05 \x01(\tB<\xea\xc7\x18\x38\x12\x0c\x46uadi, Ahmad\x18\xc8\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x0f\xd2\xc1\x18\x0b\x46\x61stAddBody\"<\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\x83\x03\n\x0bItemForEdit\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12 \n\x07\x62\x61rcode\x18\x03 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\tKS0000987\x12 \n\x06status\x18\x04 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nin_service\x12\x45\n\trecord_id\x18\x05 \x01(\tB2\xea\xc7\x18.\n\x06record\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12$\n\x05title\x18\x06 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0fNegeri 5 Menara\x12\x13\n\x0b\x63\x61ll_number\x18\x07 \x01(\t\x12\x17\n\x06\x62ranch\x18\x08 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x12\n\ncollection\x18\t \x01(\t\x12\x1f\n\x0bis_fast_add\x18\n \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x0e\xca\xc1\x18\nEditedItem\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"\xa1\x01\n\x13ListFastAddsRequest\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18@\x12\x1c\n\x05limit\x18\x02 \x01(\rB\r\xea\xc7\x18\t(\x01\x30\xc8\x01R\x02\x35\x30\x12\"\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\tKS0000987\x18@\x12\x15\n\x05\x65very\x18\x04 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01:\x19\xea\xc1\x18\x15InstitutionItemsQuery\"\x86\x01\n\x11ListFastAddsReply\x12<\n\x05items\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.ItemForEditB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01:\x14\xca\xc1\x18\x10InstitutionItems\"\xeb\x01\n\x11\x43hangeItemRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12S\n\x07\x62\x61rcode\x18\x03 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000988\x18@X\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12(\n\x06status\x18\x04 \x01(\tB\x13\xea\xc7\x18\x0f\x12\tin_repair\x18(X\x01H\x01\x88\x01\x01:\x13\xd2\xc1\x18\x0f\x43hangedItemBodyB\n\n\x08_barcodeB\t\n\x07_status\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/common/v1/options.proto\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xcd\x02\n\x0e\x46\x61stAddRequest\x12N\n\x07\x62\x61rcode\x18\x01 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000987\x18@H\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x19\n\x06\x62ranch\x18\x02 \x01(\tB\t\xea\xc7\x18\x05H\x01\xd0\x01\x01\x12!\n\trecord_id\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\n\x06record\x18@\x12N\n\x05title\x18\x04 \x01(\tB?\xea\xc7\x18;\x12\x0fNegeri 5 Menara\x18\xf4\x03\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x06\x61uthor\x18\x05 \x01(\tB<\xea\xc7\x18\x38\x12\x0c\x46uadi, Ahmad\x18\xc8\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x0f\xd2\xc1\x18\x0b\x46\x61stAddBody\"<\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\x98\x03\n\x0bItemForEdit\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12#\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\tKS0000987\x80\x01\x01\x12 \n\x06status\x18\x04 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nin_service\x12\x45\n\trecord_id\x18\x05 \x01(\tB2\xea\xc7\x18.\n\x06record\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12$\n\x05title\x18\x06 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0fNegeri 5 Menara\x12\x1c\n\x0b\x63\x61ll_number\x18\x07 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x17\n\x06\x62ranch\x18\x08 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x1b\n\ncollection\x18\t \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x1f\n\x0bis_fast_add\x18\n \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x0e\xca\xc1\x18\nEditedItem\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"\xa1\x01\n\x13ListFastAddsRequest\x12\x17\n\x06\x63ursor\x18\x01 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03\x12\x1b\n\x05limit\x18\x02 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\"\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\tKS0000987\x18@\x12\x15\n\x05\x65very\x18\x04 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01:\x19\xea\xc1\x18\x15InstitutionItemsQuery\"\x86\x01\n\x11ListFastAddsReply\x12<\n\x05items\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.ItemForEditB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01:\x14\xca\xc1\x18\x10InstitutionItems\"\xeb\x01\n\x11\x43hangeItemRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12S\n\x07\x62\x61rcode\x18\x03 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000988\x18@X\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12(\n\x06status\x18\x04 \x01(\tB\x13\xea\xc7\x18\x0f\x12\tin_repair\x18(X\x01H\x01\x88\x01\x01:\x13\xd2\xc1\x18\x0f\x43hangedItemBodyB\n\n\x08_barcodeB\t\n\x07_status\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,23 +50,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEMFOREDIT'].fields_by_name['version']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['version']._serialized_options = b'\352\307\030\003\022\0011'
   _globals['_ITEMFOREDIT'].fields_by_name['barcode']._loaded_options = None
-  _globals['_ITEMFOREDIT'].fields_by_name['barcode']._serialized_options = b'\352\307\030\013\022\tKS0000987'
+  _globals['_ITEMFOREDIT'].fields_by_name['barcode']._serialized_options = b'\352\307\030\016\022\tKS0000987\200\001\001'
   _globals['_ITEMFOREDIT'].fields_by_name['status']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['status']._serialized_options = b'\352\307\030\014\022\nin_service'
   _globals['_ITEMFOREDIT'].fields_by_name['record_id']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['record_id']._serialized_options = b'\352\307\030.\n\006record\022$0192f3a4-5b6c-7d8e-9f01-23456789abcd'
   _globals['_ITEMFOREDIT'].fields_by_name['title']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['title']._serialized_options = b'\352\307\030\021\022\017Negeri 5 Menara'
+  _globals['_ITEMFOREDIT'].fields_by_name['call_number']._loaded_options = None
+  _globals['_ITEMFOREDIT'].fields_by_name['call_number']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_ITEMFOREDIT'].fields_by_name['branch']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['branch']._serialized_options = b'\352\307\030\003\320\001\001'
+  _globals['_ITEMFOREDIT'].fields_by_name['collection']._loaded_options = None
+  _globals['_ITEMFOREDIT'].fields_by_name['collection']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_ITEMFOREDIT'].fields_by_name['is_fast_add']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['is_fast_add']._serialized_options = b'\352\307\030\006\022\004true'
   _globals['_ITEMFOREDIT']._loaded_options = None
   _globals['_ITEMFOREDIT']._serialized_options = b'\312\301\030\nEditedItem'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['cursor']._loaded_options = None
-  _globals['_LISTFASTADDSREQUEST'].fields_by_name['cursor']._serialized_options = b'\352\307\030\002\030@'
+  _globals['_LISTFASTADDSREQUEST'].fields_by_name['cursor']._serialized_options = b'\352\307\030\003\030\364\003'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['limit']._loaded_options = None
-  _globals['_LISTFASTADDSREQUEST'].fields_by_name['limit']._serialized_options = b'\352\307\030\t(\0010\310\001R\00250'
+  _globals['_LISTFASTADDSREQUEST'].fields_by_name['limit']._serialized_options = b'\352\307\030\010(\0010dR\00220'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['barcode']._loaded_options = None
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['barcode']._serialized_options = b'\352\307\030\r\022\tKS0000987\030@'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['every']._loaded_options = None
@@ -98,17 +102,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FASTADDREPLY']._serialized_start=605
   _globals['_FASTADDREPLY']._serialized_end=665
   _globals['_ITEMFOREDIT']._serialized_start=668
-  _globals['_ITEMFOREDIT']._serialized_end=1055
-  _globals['_GETITEMREQUEST']._serialized_start=1057
-  _globals['_GETITEMREQUEST']._serialized_end=1085
-  _globals['_GETITEMREPLY']._serialized_start=1087
-  _globals['_GETITEMREPLY']._serialized_end=1150
-  _globals['_LISTFASTADDSREQUEST']._serialized_start=1153
-  _globals['_LISTFASTADDSREQUEST']._serialized_end=1314
-  _globals['_LISTFASTADDSREPLY']._serialized_start=1317
-  _globals['_LISTFASTADDSREPLY']._serialized_end=1451
-  _globals['_CHANGEITEMREQUEST']._serialized_start=1454
-  _globals['_CHANGEITEMREQUEST']._serialized_end=1689
-  _globals['_CHANGEITEMREPLY']._serialized_start=1691
-  _globals['_CHANGEITEMREPLY']._serialized_end=1757
+  _globals['_ITEMFOREDIT']._serialized_end=1076
+  _globals['_GETITEMREQUEST']._serialized_start=1078
+  _globals['_GETITEMREQUEST']._serialized_end=1106
+  _globals['_GETITEMREPLY']._serialized_start=1108
+  _globals['_GETITEMREPLY']._serialized_end=1171
+  _globals['_LISTFASTADDSREQUEST']._serialized_start=1174
+  _globals['_LISTFASTADDSREQUEST']._serialized_end=1335
+  _globals['_LISTFASTADDSREPLY']._serialized_start=1338
+  _globals['_LISTFASTADDSREPLY']._serialized_end=1472
+  _globals['_CHANGEITEMREQUEST']._serialized_start=1475
+  _globals['_CHANGEITEMREQUEST']._serialized_end=1710
+  _globals['_CHANGEITEMREPLY']._serialized_start=1712
+  _globals['_CHANGEITEMREPLY']._serialized_end=1778
 # @@protoc_insertion_point(module_scope)

@@ -144,7 +144,7 @@ class ItemForEdit(_message.Message):
     version: _builtins.int
     """Version, for If-Match."""
     barcode: _builtins.str
-    """Barcode; empty when the item has none."""
+    """Barcode; null when the item has none."""
     status: _builtins.str
     """Status in the catalogue."""
     record_id: _builtins.str
@@ -261,7 +261,7 @@ class ListFastAddsReply(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemForEdit]:
         """The items, the oldest first."""

@@ -58,7 +58,7 @@ class CountedValue(ResponseModel):
 
     value: str = Field(description='The value to use in a filter.', examples=['Fiksi Indonesia'])
     count: int = Field(description='Number of records with the value.', examples=[31])
-    label: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the value; absent when the value is not a code.', examples=[None])
+    label: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the value; null when the value is not a code.', examples=[None])
     selected: bool = Field(description='True when the request filters by this value.')
 
 
@@ -67,6 +67,7 @@ class FacetValues(ResponseModel):
 
     hits: list[CountedValue] = Field(description="A page of the facet's values.")
     total: int = Field(description='Number of records that match.', examples=[240])
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class ClassesQuery(QueryModel):
@@ -91,6 +92,7 @@ class Classes(ResponseModel):
     hits: list[ClassOfTree] = Field(description='The main classes, or the subclasses of `parent`.')
     path: list[ClassOfTree] = Field(description='Classes from the main class down to `parent`.', examples=[[{'value': '8', 'notation': '800', 'caption': {'id': 'Kesusastraan', 'en': 'Literature'}, 'count': 180, 'divided': True}]])
     without: int = Field(description='Number of records without a class.', examples=[3])
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class NeighboursQuery(QueryModel):
@@ -104,7 +106,7 @@ class Neighbour(ResponseModel):
     id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
     holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
-    call_number: str = Field(description='The call number on the shelf.', examples=['899.221 NAV r'])
+    call_number: str | None = Field(default=None, description='The call number on the shelf.', examples=['899.221 NAV r'])
     here: bool = Field(description='True for the record of the request.', examples=[True])
 
 
@@ -113,9 +115,10 @@ class Neighbours(ResponseModel):
 
     total: int = Field(description='Number of records in `hits`.', examples=[1])
     hits: list[Neighbour] = Field(description='The records in shelf order, including the record of the request.')
-    institution: str = Field(description='Code of the institution of the shelf.', examples=['PKS'])
-    branch: BranchCode = Field(description='The branch of the shelf.')
+    institution: str | None = Field(default=None, description='Code of the institution of the shelf.', examples=['PKS'])
+    branch: BranchCode | None = Field(default=None, description='The branch of the shelf.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of that branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class SimilarQuery(QueryModel):
@@ -136,6 +139,7 @@ class SimilarRecords(ResponseModel):
 
     total: int = Field(description='Number of records in `hits`.', examples=[1])
     hits: list[Similar] = Field(description='The records, the most similar first.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class BrowseQuery(QueryModel):
@@ -236,19 +240,19 @@ class SearchPage(ResponseModel):
 
     total: int = Field(description='Number of records that match.', examples=[1])
     hits: list[Hit] = Field(description='A page of the hits.')
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page, and at hit 10,000.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page, and at hit 10,000.')
     changed: bool = Field(description='True when the catalogue has changed since the page that returned the cursor: hits may repeat or be missing.')
-    facets: dict[str, list[CountedValue]] = Field(default={}, description='The requested facets by name.', examples=[{'language': [{'value': 'ind', 'count': 1, 'selected': False}]}])
-    understood: str = Field(description='The query as the search interpreted it.', examples=['surau navis'])
+    facets: dict[str, list[CountedValue]] = Field(description='The requested facets by name.', examples=[{'language': [{'value': 'ind', 'count': 1, 'selected': False}]}])
+    understood: str | None = Field(default=None, description='The query as the search interpreted it.', examples=['surau navis'])
     did_you_mean: str | None = Field(default=None, description='A spelling that finds more records.')
-    read_as_words: bool | None = Field(default=None, description='True when the query could not be parsed, so that its words were searched.')
-    degraded: bool | None = Field(default=None, description='True when the search engine is not available; the hits come from look-ups by identifier, title and author.')
+    read_as_words: bool = Field(description='True when the query could not be parsed, so that its words were searched.')
+    degraded: bool = Field(description='True when the search engine is not available; the hits come from look-ups by identifier, title and author.')
     help: Help | None = Field(default=None, description='Alternatives, when no record matches the query as typed.', examples=[None])
-    corrected: bool | None = Field(default=None, description='True when the hits are those of `did_you_mean`.')
-    relaxed: bool | None = Field(default=None, description='True when no record has all words of the query; the hits are partial matches, see `lacks`.')
+    corrected: bool = Field(description='True when the hits are those of `did_you_mean`.')
+    relaxed: bool = Field(description='True when no record has all words of the query; the hits are partial matches, see `lacks`.')
     complete: int | None = Field(default=None, description='When partial matches follow: number of hits that have all words. These hits come first.')
-    offset: int | None = Field(default=None, description='Number of hits on previous pages; absent on the first page.')
-    previous: str | None = Field(default=None, description='Cursor of the previous page; absent on the first page, and when the previous page is the first.')
+    offset: int = Field(description='Number of hits on previous pages.')
+    previous: str | None = Field(default=None, description='Cursor of the previous page; null on the first page, and when the previous page is the first.')
 
 
 class SubjectHeading(ResponseModel):
@@ -323,7 +327,7 @@ class Relation(ResponseModel):
     isbn: str | None = Field(default=None, description='ISBN of the related record.')
     issn: str | None = Field(default=None, description='ISSN of the related record.')
     query: str | None = Field(default=None, description='A query that finds the related record when this catalogue has it.')
-    id: str | None = Field(default=None, description='Id of the related record; absent when this catalogue does not have it.')
+    id: str | None = Field(default=None, description='Id of the related record; null when this catalogue does not have it.')
 
 
 class Display(ResponseModel):
@@ -375,7 +379,7 @@ class FullRecord(ResponseModel):
     updated_at: Time = Field(description='Time of the last change, ISO 8601 in UTC.', examples=['2026-11-25T01:00:00Z'])
     source: str = Field(description='Source from which the record was imported.', examples=['contoh'])
     institution: str = Field(description='Code of the institution that owns the record.', examples=['PKS'])
-    work_id: Uuid | None = Field(default=None, description='Id of the work; absent until the record is assigned to a work.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
+    work_id: Uuid | None = Field(default=None, description='Id of the work; null until the record is assigned to a work.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
     editions: int | None = Field(default=None, description='Number of editions of the work in this catalogue.', examples=[2])
 
 
@@ -386,12 +390,12 @@ class ItemsQuery(QueryModel):
 class CallNumber(ResponseModel):
     """The parts of a call number; missing parts are empty."""
 
-    prefix: str = Field(description='Prefix, such as R for reference.')
-    class_number: str = Field(description='Class number, as printed.', examples=['899.221'])
-    author_mark: str = Field(description="First letters of the author's name.", examples=['NAV'])
-    title_mark: str = Field(description='First letter of the title.', examples=['r'])
-    volume: str = Field(description='Volume.')
-    copy_number: str = Field(description='Copy number.')
+    prefix: str | None = Field(default=None, description='Prefix, such as R for reference.')
+    class_number: str | None = Field(default=None, description='Class number, as printed.', examples=['899.221'])
+    author_mark: str | None = Field(default=None, description="First letters of the author's name.", examples=['NAV'])
+    title_mark: str | None = Field(default=None, description='First letter of the title.', examples=['r'])
+    volume: str | None = Field(default=None, description='Volume.')
+    copy_number: str | None = Field(default=None, description='Copy number.')
     sort_key: str = Field(description='Sort key in shelf order.', examples=['899.221 nav r'])
 
 
@@ -399,21 +403,21 @@ class Item(ResponseModel):
     """One physical piece."""
 
     id: Uuid = Field(description='Id of the item.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
-    barcode: str = Field(description='Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed.', examples=['KS0000123'])
-    call_number: str = Field(description='The printed call number.', examples=['899.221 NAV r'])
+    barcode: str | None = Field(default=None, description='Barcode; null when the item has none, and then only the library knows whether the item can be borrowed.', examples=['KS0000123'])
+    call_number: str | None = Field(default=None, description='The printed call number.', examples=['899.221 NAV r'])
     institution: str = Field(description='Code of the institution.', examples=['PKS'])
     branch: BranchCode = Field(description='The branch.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
-    collection: str = Field(description='Code of the collection.', examples=['circulation'])
-    material: str = Field(description='Kind of material.', examples=['book'])
+    collection: str | None = Field(default=None, description='Code of the collection.', examples=['circulation'])
+    material: str | None = Field(default=None, description='Kind of material.', examples=['book'])
     status: str = Field(description='Status of the item at its institution.', examples=['in_service'])
     availability: Literal['can_be_borrowed', 'online', 'read_here_only', 'ask_the_library', 'out_until', 'not_available'] = Field(description='Whether a reader can use or borrow it.', examples=['can_be_borrowed'])
-    copy_note: str = Field(description='Copy number or note.', examples=['c.1'])
-    room: str = Field(description='Room in the branch.', examples=['Lantai 2'])
-    enumeration: str = Field(description='Volume, number, part.', examples=['Jilid 2'])
-    chronology: str = Field(description='Date of issue.')
-    pieces: str = Field(description='Accompanying material.', examples=['1 CD-ROM'])
-    call_number_parts: CallNumber | None = Field(default=None, description='The call number in parts; absent when it cannot be parsed.')
+    copy_note: str | None = Field(default=None, description='Copy number or note.', examples=['c.1'])
+    room: str | None = Field(default=None, description='Room in the branch.', examples=['Lantai 2'])
+    enumeration: str | None = Field(default=None, description='Volume, number, part.', examples=['Jilid 2'])
+    chronology: str | None = Field(default=None, description='Date of issue.')
+    pieces: str | None = Field(default=None, description='Accompanying material.', examples=['1 CD-ROM'])
+    call_number_parts: CallNumber | None = Field(default=None, description='The call number in parts; null when it cannot be parsed.')
     due_on: str | None = Field(default=None, description='With `out_until`: due date of the loan, ISO 8601.')
 
 
@@ -422,6 +426,7 @@ class Items(ResponseModel):
 
     total: int = Field(description='Number of items.', examples=[1])
     hits: list[Item] = Field(description='The items by branch and call number; those of the branch `near` first.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class SocialLink(ResponseModel):
@@ -434,11 +439,11 @@ class SocialLink(ResponseModel):
 class Contact(ResponseModel):
     """Contact data of a library; unknown parts are empty."""
 
-    address: str = Field(description='Street and number, at most 5 lines; lines are separated by line feeds.', examples=['Jl. Contoh No. 1'])
-    kelurahan: str = Field(description='Kelurahan, desa or nagari, with the rest of the address line.', examples=['Kelurahan PPA, Kota Solok'])
-    phone: str = Field(description='Phone number, E.164; in a body Indonesian when it has no country code.', examples=['+6275520123'])
-    whatsapp: str = Field(description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', examples=['+6281200000000'])
-    email: str = Field(description='E-mail address.', examples=['halo@perpustakaan.example'])
+    address: str | None = Field(default=None, description='Street and number, at most 5 lines; lines are separated by line feeds.', examples=['Jl. Contoh No. 1'])
+    kelurahan: str | None = Field(default=None, description='Kelurahan, desa or nagari, with the rest of the address line.', examples=['Kelurahan PPA, Kota Solok'])
+    phone: str | None = Field(default=None, description='Phone number, E.164; in a body Indonesian when it has no country code.', examples=['+6275520123'])
+    whatsapp: str | None = Field(default=None, description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', examples=['+6281200000000'])
+    email: str | None = Field(default=None, description='E-mail address.', examples=['halo@perpustakaan.example'])
     links: list[SocialLink] = Field(description='Web site and social media accounts, one of each kind.')
 
 
@@ -447,10 +452,10 @@ class Institution(ResponseModel):
 
     code: str = Field(description='Short unique code, which filters use.', examples=['PKS'])
     name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Perpustakaan Kota Solok', 'en': 'Solok City Library'}])
-    kind: str = Field(description='Kind of library: public, school, academic, special, …', examples=['public'])
-    npp: str = Field(description="Indonesia's national library number (NPP).", examples=['1372012D0000001'])
-    isil: str = Field(description='ISO 15511 identifier.', examples=['ID-CONTOH-PKS'])
-    zone: str = Field(description='IANA time zone.', examples=['Asia/Jakarta'])
+    kind: str | None = Field(default=None, description='Kind of library: public, school, academic, special, …', examples=['public'])
+    npp: str | None = Field(default=None, description="Indonesia's national library number (NPP).", examples=['1372012D0000001'])
+    isil: str | None = Field(default=None, description='ISO 15511 identifier.', examples=['ID-CONTOH-PKS'])
+    zone: str | None = Field(default=None, description='IANA time zone.', examples=['Asia/Jakarta'])
     short_name: rangkiang.common.v1.models.Text = Field(description='Short name.', examples=[{'id': 'Perpus Solok', 'en': 'Solok Library'}])
     motto: rangkiang.common.v1.models.Text = Field(description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
     contact: Contact = Field(description='Contact data.')
@@ -499,13 +504,13 @@ class Branch(ResponseModel):
     code: str = Field(description='Short code, unique in the institution.', examples=['PST'])
     institution: str = Field(description='Code of the institution that the branch belongs to.', examples=['PKS'])
     name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
-    kind: str = Field(description='Kind of branch: central, branch, mobile, campus, …', examples=['central'])
-    npp: str = Field(description="Indonesia's national library number (NPP).")
-    isil: str = Field(description='ISO 15511 identifier.')
-    zone: str = Field(description='IANA time zone.', examples=['Asia/Jakarta'])
+    kind: str | None = Field(default=None, description='Kind of branch: central, branch, mobile, campus, …', examples=['central'])
+    npp: str | None = Field(default=None, description="Indonesia's national library number (NPP).")
+    isil: str | None = Field(default=None, description='ISO 15511 identifier.')
+    zone: str | None = Field(default=None, description='IANA time zone.', examples=['Asia/Jakarta'])
     confirmed: bool = Field(description='False when only an import has named the branch, so that it has no description yet.', examples=[True])
     contact: Contact = Field(description='Contact data.')
-    position: Position | None = Field(default=None, description='Position; absent when unknown. In a body null removes it.')
+    position: Position | None = Field(default=None, description='Position; null when unknown. In a body null removes it.')
     services: list[rangkiang.common.v1.models.Text] = Field(description='Services of the branch.', examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
     accessibility: list[rangkiang.common.v1.models.Text] = Field(description='Facilities for readers with disabilities.', examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
     version: int = Field(description='Version, for If-Match.', examples=[1])
@@ -532,7 +537,7 @@ class BranchBody(Body):
     whatsapp: str = Field(default="", description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6281200000000'])
     email: str = Field(default="", description='E-mail address.', max_length=2000, examples=['halo@perpustakaan.example'])
     links: list[LinkBody] = Field(default=[], description='Web site and social media accounts, one of each kind.', max_length=100)
-    position: PositionBody | None = Field(default=None, description='Position; absent when unknown. In a body null removes it.')
+    position: PositionBody | None = Field(default=None, description='Position; null when unknown. In a body null removes it.')
     services: list[rangkiang.common.v1.models.TextBody] = Field(default=[], description='Services of the branch.', max_length=100, examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
     accessibility: list[rangkiang.common.v1.models.TextBody] = Field(default=[], description='Facilities for readers with disabilities.', max_length=100, examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
     photo_alt: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
@@ -553,19 +558,19 @@ class EditedItem(ResponseModel):
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
-    barcode: str = Field(description='Barcode; empty when the item has none.', examples=['KS0000987'])
+    barcode: str | None = Field(default=None, description='Barcode; null when the item has none.', examples=['KS0000987'])
     status: str = Field(description='Status in the catalogue.', examples=['in_service'])
     record: Uuid = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     title: str = Field(description='Title of its record, at most 120 characters.', examples=['Negeri 5 Menara'])
-    call_number: str = Field(description='Call number.')
+    call_number: str | None = Field(default=None, description='Call number.')
     branch: BranchCode = Field(description='Its branch.')
-    collection: str = Field(description='Code of its collection.')
+    collection: str | None = Field(default=None, description='Code of its collection.')
     is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
 
 
 class InstitutionItemsQuery(QueryModel):
-    cursor: str = text('The `next` value of the previous page.', longest=64)
-    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Items on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Items on a page.')
     barcode: str = text('The item with this barcode, as scanned.', longest=64, example='KS0000987')
 
 
@@ -573,7 +578,7 @@ class InstitutionItems(ResponseModel):
     """Items of an institution."""
 
     hits: list[EditedItem] = Field(description='The items, the oldest first.')
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
 class ChangedItemBody(Body):
@@ -602,5 +607,5 @@ class Work(ResponseModel):
 
     id: Uuid = Field(description='Id of the work; for a merged work, the id of the work that replaced it.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
     title: str = Field(description='Title of the work.', examples=['Robohnya Surau Kami'])
-    author: str = Field(description='Author of the work.', examples=['Navis, A.A.'])
+    author: str | None = Field(default=None, description='Author of the work.', examples=['Navis, A.A.'])
     editions: list[Edition] = Field(description="The editions, the best first: available ones, then those in the reader's language, then the newest.")

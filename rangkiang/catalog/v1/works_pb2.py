@@ -27,7 +27,7 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/works.proto\x12\x14rangkiang.catalog.v1\x1a#rangkiang/catalog/v1/browsing.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"R\n\x0eGetWorkRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1d\n\x06\x62ranch\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04near\xd0\x01\x01:\r\xea\xc1\x18\tWorkQuery\"\xce\x01\n\x0cGetWorkReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f03-23456789abcd\x12(\n\x05title\x18\x02 \x01(\tB\x19\xea\xc7\x18\x15\x12\x13Robohnya Surau Kami\x12!\n\x06\x61uthor\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bNavis, A.A.\x12/\n\x08\x65\x64itions\x18\x04 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Edition:\x08\xca\xc1\x18\x04Work\"\xe0\x01\n\x07\x45\x64ition\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12\x17\n\x05score\x18\x02 \x01(\rB\x08\xea\xc7\x18\x04\x12\x02\x39\x35\x12z\n\x07reasons\x18\x03 \x03(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBI\xea\xc7\x18\x45\x12\x43[{\"id\": \"Pengarang dan judul sama\", \"en\": \"Same author and title\"}]:\x0b\xca\xc1\x18\x07\x45\x64itionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/works.proto\x12\x14rangkiang.catalog.v1\x1a#rangkiang/catalog/v1/browsing.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"R\n\x0eGetWorkRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1d\n\x06\x62ranch\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04near\xd0\x01\x01:\r\xea\xc1\x18\tWorkQuery\"\xd1\x01\n\x0cGetWorkReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f03-23456789abcd\x12(\n\x05title\x18\x02 \x01(\tB\x19\xea\xc7\x18\x15\x12\x13Robohnya Surau Kami\x12$\n\x06\x61uthor\x18\x03 \x01(\tB\x14\xea\xc7\x18\x10\x12\x0bNavis, A.A.\x80\x01\x01\x12/\n\x08\x65\x64itions\x18\x04 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Edition:\x08\xca\xc1\x18\x04Work\"\xe0\x01\n\x07\x45\x64ition\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12\x17\n\x05score\x18\x02 \x01(\rB\x08\xea\xc7\x18\x04\x12\x02\x39\x35\x12z\n\x07reasons\x18\x03 \x03(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBI\xea\xc7\x18\x45\x12\x43[{\"id\": \"Pengarang dan judul sama\", \"en\": \"Same author and title\"}]:\x0b\xca\xc1\x18\x07\x45\x64itionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,7 +45,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETWORKREPLY'].fields_by_name['title']._loaded_options = None
   _globals['_GETWORKREPLY'].fields_by_name['title']._serialized_options = b'\352\307\030\025\022\023Robohnya Surau Kami'
   _globals['_GETWORKREPLY'].fields_by_name['author']._loaded_options = None
-  _globals['_GETWORKREPLY'].fields_by_name['author']._serialized_options = b'\352\307\030\r\022\013Navis, A.A.'
+  _globals['_GETWORKREPLY'].fields_by_name['author']._serialized_options = b'\352\307\030\020\022\013Navis, A.A.\200\001\001'
   _globals['_GETWORKREPLY']._loaded_options = None
   _globals['_GETWORKREPLY']._serialized_options = b'\312\301\030\004Work'
   _globals['_EDITION'].fields_by_name['record']._loaded_options = None
@@ -59,7 +59,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETWORKREQUEST']._serialized_start=162
   _globals['_GETWORKREQUEST']._serialized_end=244
   _globals['_GETWORKREPLY']._serialized_start=247
-  _globals['_GETWORKREPLY']._serialized_end=453
-  _globals['_EDITION']._serialized_start=456
-  _globals['_EDITION']._serialized_end=680
+  _globals['_GETWORKREPLY']._serialized_end=456
+  _globals['_EDITION']._serialized_start=459
+  _globals['_EDITION']._serialized_end=683
 # @@protoc_insertion_point(module_scope)

@@ -67,11 +67,11 @@ class Loan(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifier (UUID); absent in a dry run."""
+    """Identifier (UUID); null in a dry run."""
     member_id: _builtins.str
-    """Identifier (UUID) of the borrower; empty after the borrower was removed from the loan."""
+    """Identifier (UUID) of the borrower; null after the borrower was removed from the loan."""
     card: _builtins.str
-    """The borrower's card number; empty when `member` is."""
+    """The borrower's card number; null when `member` is."""
     branch: _builtins.str
     """The lending branch."""
     due_on: _builtins.str
@@ -110,7 +110,7 @@ class Loan(_message.Message):
 
     @_builtins.property
     def returned_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the return, ISO 8601 in UTC; absent while the item is on loan."""
+        """Time of the return, ISO 8601 in UTC; null while the item is on loan."""
 
     def __init__(
         self,
@@ -361,7 +361,7 @@ class CheckInReply(_message.Message):
     """True when the scan repeats one of the last 60 seconds: nothing was changed."""
     @_builtins.property
     def loan(self) -> Global___Loan:
-        """The loan that ended; absent when the item was not lent."""
+        """The loan that ended; null when the item was not lent."""
 
     @_builtins.property
     def suspension(self) -> Global___Suspension:
@@ -460,7 +460,7 @@ class ListSuspensionsReply(_message.Message):
     total: _builtins.int
     """Number of members on all pages."""
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     @_builtins.property
     def suspensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspendedMember]:
         """The members; the suspension that ends first is first."""
@@ -944,7 +944,7 @@ class ListLoansReply(_message.Message):
     total: _builtins.int
     """Number of loans on all pages."""
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     @_builtins.property
     def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]:
         """The loans, the first due first."""
@@ -1189,11 +1189,11 @@ class PolicyRow(_message.Message):
     FINE_CAP_FIELD_NUMBER: _builtins.int
     LOST_AFTER_DAYS_FIELD_NUMBER: _builtins.int
     category: _builtins.str
-    """Code of a category of members; empty for any."""
+    """Code of a category of members; null for any."""
     collection: _builtins.str
-    """Code of a collection; empty for any."""
+    """Code of a collection; null for any."""
     branch: _builtins.str
-    """The branch that lends; empty for any."""
+    """The branch that lends; null for any."""
     unit: _builtins.str
     """Unit of `period`."""
     period: _builtins.int
@@ -1205,9 +1205,9 @@ class PolicyRow(_message.Message):
     renew_when_overdue: _builtins.bool
     """True when an overdue loan can be renewed."""
     loan_limit: _builtins.int
-    """Largest number of open loans; 0 for no limit."""
+    """Largest number of open loans; null for no limit."""
     collection_limit: _builtins.int
-    """Largest number of open loans of this collection; 0 for no separate limit."""
+    """Largest number of open loans of this collection; null for no separate limit."""
     is_for_loan: _builtins.bool
     """False for items that are only read in the library."""
     grace_days: _builtins.int
@@ -1366,7 +1366,7 @@ class GetBorrowerReply(_message.Message):
     category: _builtins.str
     """Code of the category."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when the membership has no end."""
+    """Last day of the membership, ISO 8601; null when the membership has no end."""
     open_loans: _builtins.int
     """Number of open loans."""
     overdue_loans: _builtins.int
@@ -1375,7 +1375,7 @@ class GetBorrowerReply(_message.Message):
     """Largest number of open loans that the policy allows."""
     @_builtins.property
     def suspension(self) -> Global___Suspension:
-        """The suspension in force; absent when there is none."""
+        """The suspension in force; null when there is none."""
 
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:

@@ -16,21 +16,21 @@ class LentItem(ResponseModel):
     """An item with its lending data."""
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
-    barcode: str = Field(description='The number that a scanner reads.', examples=['KS0015001'])
+    barcode: str | None = Field(default=None, description='The number that a scanner reads.', examples=['KS0015001'])
     title: str = Field(description='Title of the record, at most 120 characters.', examples=['Robohnya Surau Kami'])
-    call_number: str = Field(description='Call number.', examples=['F 899.2213 NAV r'])
-    enumeration: str = Field(description='Volume or number, such as that of a series.')
-    record_id: Uuid = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    call_number: str | None = Field(default=None, description='Call number.', examples=['F 899.2213 NAV r'])
+    enumeration: str | None = Field(default=None, description='Volume or number, such as that of a series.')
+    record_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     branch: BranchCode = Field(description='The branch that owns the item.')
-    collection: str = Field(description='Code of the collection, such as circulation, children, reference.', examples=['circulation'])
+    collection: str | None = Field(default=None, description='Code of the collection, such as circulation, children, reference.', examples=['circulation'])
 
 
 class Loan(ResponseModel):
     """An item lent to a member."""
 
-    id: Uuid | None = Field(default=None, description='Identifier (UUID); absent in a dry run.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    member: Uuid = Field(description='Identifier (UUID) of the borrower; empty after the borrower was removed from the loan.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    card: str = Field(description="The borrower's card number; empty when `member` is.", examples=['1000000018'])
+    id: Uuid | None = Field(default=None, description='Identifier (UUID); null in a dry run.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    member: Uuid | None = Field(default=None, description='Identifier (UUID) of the borrower; null after the borrower was removed from the loan.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    card: str | None = Field(default=None, description="The borrower's card number; null when `member` is.", examples=['1000000018'])
     item: LentItem = Field(description='The lent item.')
     branch: BranchCode = Field(description='The lending branch.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the lending branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Main Library'}])
@@ -42,9 +42,9 @@ class Loan(ResponseModel):
     renewals: int = Field(description='Number of renewals so far.')
     renewals_left: int = Field(description='Number of renewals that the policy still allows.', examples=[1])
     overdue_days: int = Field(description='Number of open days since the due date; 0 when not overdue.')
-    returned_at: Time | None = Field(default=None, description='Time of the return, ISO 8601 in UTC; absent while the item is on loan.')
+    returned_at: Time | None = Field(default=None, description='Time of the return, ISO 8601 in UTC; null while the item is on loan.')
     version: int = Field(description='Version of the loan.', examples=[1])
-    group: str = Field(description="The borrower's class or study programme.")
+    group: str | None = Field(default=None, description="The borrower's class or study programme.")
 
 
 class CheckOutBody(Body):
@@ -84,9 +84,9 @@ class Suspension(ResponseModel):
 class CheckedIn(ResponseModel):
     """An item that was returned."""
 
-    loan: Loan | None = Field(default=None, description='The loan that ended; absent when the item was not lent.')
+    loan: Loan | None = Field(default=None, description='The loan that ended; null when the item was not lent.')
     next: Literal['shelve', 'transit', 'nothing'] = Field(description='Where the item goes: to the shelf of this branch, to another branch, or nowhere.', examples=['shelve'])
-    to: BranchCode = Field(description='The destination when `next` is `transit`.')
+    to: BranchCode | None = Field(default=None, description='The destination when `next` is `transit`.')
     suspension: Suspension | None = Field(default=None, description="The borrower's suspension that this return caused.")
     notes: list[Refusal] = Field(description='Notes for the desk.')
     item: LentItem = Field(description='The item.')
@@ -94,7 +94,7 @@ class CheckedIn(ResponseModel):
 
 
 class SuspensionsQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=100, description='Members on a page.')
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Members on a page.')
     cursor: str = text('The `next` value of the previous page.', longest=500)
 
 
@@ -102,9 +102,9 @@ class SuspendedMember(ResponseModel):
     """A suspended member, without the name."""
 
     member: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    card: str = Field(description='Card number.', examples=['1000000018'])
-    category: str = Field(description='Code of the category.', examples=['umum'])
-    group: str = Field(description='Class or study programme.', examples=['XI IPS 3'])
+    card: str | None = Field(default=None, description='Card number.', examples=['1000000018'])
+    category: str | None = Field(default=None, description='Code of the category.', examples=['umum'])
+    group: str | None = Field(default=None, description='Class or study programme.', examples=['XI IPS 3'])
     suspension: Suspension = Field(description='The suspensions in force and those that follow, as one period.')
 
 
@@ -113,7 +113,7 @@ class Suspensions(ResponseModel):
 
     hits: list[SuspendedMember] = Field(description='The members; the suspension that ends first is first.')
     total: int = Field(description='Number of members on all pages.', examples=[1])
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
 class EndBody(Body):
@@ -161,6 +161,7 @@ class Renewals(ResponseModel):
 
     total: int = Field(description='Number of loans.', examples=[1])
     hits: list[Renewal] = Field(description='The loans, the first due first.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class LoansQuery(QueryModel):
@@ -168,7 +169,7 @@ class LoansQuery(QueryModel):
     branch: BranchCode = Field('', description='Loans of this branch.')
     overdue: Annotated[bool, Flag] = Field(default=False, description='Only overdue loans.')
     group: str = text('Loans of this class or study programme.', longest=200, example='XI IPS 3')
-    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=100, description='Loans on a page.')
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Loans on a page.')
     cursor: str = text('The `next` value of the previous page.', longest=500)
     returned: Annotated[bool, Flag] = Field(default=False, description='Include loans that have ended.')
     item: str = text('Loans of this item: an id, or a barcode as scanned.', longest=200, example='KS0015001')
@@ -179,7 +180,7 @@ class Loans(ResponseModel):
 
     hits: list[Loan] = Field(description='The loans, the first due first.')
     total: int = Field(description='Number of loans on all pages.', examples=[1])
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
 class CalendarDay(ResponseModel):
@@ -187,7 +188,7 @@ class CalendarDay(ResponseModel):
 
     date: Day = Field(description='Day, ISO 8601.', examples=['2026-12-03'])
     is_open: bool = Field(description='True when the branch is open.', examples=[True])
-    why: str = Field(description='Reason why the branch is closed.')
+    why: str | None = Field(default=None, description='Reason why the branch is closed.')
 
 
 class LoanExplained(ResponseModel):
@@ -202,16 +203,16 @@ class LoanExplained(ResponseModel):
 class PolicyRow(ResponseModel):
     """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
 
-    category: str = Field(description='Code of a category of members; empty for any.', examples=['umum'])
-    collection: str = Field(description='Code of a collection; empty for any.', examples=['circulation'])
-    branch: BranchCode = Field(description='The branch that lends; empty for any.')
+    category: str | None = Field(default=None, description='Code of a category of members; null for any.', examples=['umum'])
+    collection: str | None = Field(default=None, description='Code of a collection; null for any.', examples=['circulation'])
+    branch: BranchCode | None = Field(default=None, description='The branch that lends; null for any.')
     unit: Literal['day', 'hour'] = Field(description='Unit of `period`.', examples=['day'])
     period: int = Field(description='Length of a loan and of each renewal, in `unit`.', examples=[7])
     renewals: int = Field(description='Number of renewals that a loan may have.', examples=[1])
     renew_from: Literal['due', 'today'] = Field(description='Day from which a renewal counts: due (the due date) or today.', examples=['due'])
     renew_when_overdue: bool = Field(description='True when an overdue loan can be renewed.')
-    loan_limit: int = Field(description='Largest number of open loans; 0 for no limit.', examples=[3])
-    collection_limit: int = Field(description='Largest number of open loans of this collection; 0 for no separate limit.')
+    loan_limit: int | None = Field(default=None, description='Largest number of open loans; null for no limit.', examples=[3])
+    collection_limit: int | None = Field(default=None, description='Largest number of open loans of this collection; null for no separate limit.')
     is_for_loan: bool = Field(description='False for items that are only read in the library.', examples=[True])
     not_for_loan_sentence: rangkiang.common.v1.models.Text = Field(description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
     grace_days: int = Field(description='Overdue open days without a suspension or a fine.')
@@ -228,16 +229,16 @@ class PolicyRow(ResponseModel):
 class PolicyRowBody(Body):
     """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
 
-    category: str = Field(default="", description='Code of a category of members; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
-    collection: str = Field(default="", description='Code of a collection; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['circulation'])
-    branch: BranchCode = Field(default="", description='The branch that lends; empty for any.')
+    category: str | None = Field(default=None, description='Code of a category of members; null for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
+    collection: str | None = Field(default=None, description='Code of a collection; null for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['circulation'])
+    branch: BranchCode | None = Field(default=None, description='The branch that lends; null for any.')
     unit: Literal['day', 'hour'] = Field(default='day', description='Unit of `period`.', examples=['day'])
     period: StrictInt = Field(default=7, description='Length of a loan and of each renewal, in `unit`.', ge=0, le=1000000000, examples=[7])
     renewals: StrictInt = Field(default=1, description='Number of renewals that a loan may have.', ge=0, le=1000000000, examples=[1])
     renew_from: Literal['due', 'today'] = Field(default='due', description='Day from which a renewal counts: due (the due date) or today.', examples=['due'])
     renew_when_overdue: StrictBool = Field(default=False, description='True when an overdue loan can be renewed.')
-    loan_limit: StrictInt = Field(default=3, description='Largest number of open loans; 0 for no limit.', ge=0, le=1000000000, examples=[3])
-    collection_limit: StrictInt = Field(default=0, description='Largest number of open loans of this collection; 0 for no separate limit.', ge=0, le=1000000000)
+    loan_limit: StrictInt | None = Field(default=3, description='Largest number of open loans; null for no limit.', ge=0, le=1000000000, examples=[3])
+    collection_limit: StrictInt | None = Field(default=None, description='Largest number of open loans of this collection; null for no separate limit.', ge=0, le=1000000000)
     is_for_loan: StrictBool = Field(default=True, description='False for items that are only read in the library.', examples=[True])
     not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
     grace_days: StrictInt = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
@@ -255,13 +256,13 @@ class Borrower(ResponseModel):
     """The loans of a member, and whether the member may borrow. It does not contain the name."""
 
     member: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    card: str = Field(description='Card number.', examples=['1000000018'])
-    category: str = Field(description='Code of the category.', examples=['umum'])
-    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    card: str | None = Field(default=None, description='Card number.', examples=['1000000018'])
+    category: str | None = Field(default=None, description='Code of the category.', examples=['umum'])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
     open_loans: int = Field(description='Number of open loans.', examples=[1])
     overdue_loans: int = Field(description='Number of overdue loans among them.')
-    loan_limit: int = Field(description='Largest number of open loans that the policy allows.', examples=[3])
-    suspension: Suspension | None = Field(default=None, description='The suspension in force; absent when there is none.')
+    loan_limit: int | None = Field(default=None, description='Largest number of open loans that the policy allows.', examples=[3])
+    suspension: Suspension | None = Field(default=None, description='The suspension in force; null when there is none.')
     refusals: list[Refusal] = Field(description='Refusals that apply to every item.')
     loans: list[Loan] = Field(description="The member's loans.")
 
@@ -271,14 +272,14 @@ class Policies(ResponseModel):
 
     version: int = Field(description='Version, for If-Match; 0 for the default policies.', examples=[3])
     rows: list[PolicyRow] = Field(description='Rows. A row with the category precedes one without; then one with the collection; then one with the branch.')
-    default_category: str = Field(description='Code of the category whose rules apply to a reader who is not signed in.', examples=['umum'])
+    default_category: str | None = Field(default=None, description='Code of the category whose rules apply to a reader who is not signed in.', examples=['umum'])
 
 
 class PoliciesBody(Body):
     """The policies of an institution."""
 
     rows: list[PolicyRowBody] = Field(description='Rows. A row with the category precedes one without; then one with the collection; then one with the branch.', max_length=500)
-    default_category: str = Field(default="", description='Code of the category whose rules apply to a reader who is not signed in.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
+    default_category: str | None = Field(default=None, description='Code of the category whose rules apply to a reader who is not signed in.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
 
 
 class PolicyPreview(ResponseModel):
@@ -307,7 +308,7 @@ class Closing(ResponseModel):
 
     from_: Day = Field(alias='from', description='First day, ISO 8601.', examples=['2026-03-21'])
     to: Day = Field(description='Last day, ISO 8601; in a body by default the first.', examples=['2026-03-21'])
-    why: str = Field(description='Reason.', examples=['Hari Raya Idul Fitri'])
+    why: str | None = Field(default=None, description='Reason.', examples=['Hari Raya Idul Fitri'])
     is_estimated: bool = Field(description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
 
 
@@ -316,14 +317,14 @@ class Season(ResponseModel):
 
     from_: Day = Field(alias='from', description='First day, ISO 8601.', examples=['2026-02-18'])
     to: Day = Field(description='Last day, ISO 8601.', examples=['2026-03-17'])
-    why: str = Field(description='Reason.', examples=['Ramadan'])
+    why: str | None = Field(default=None, description='Reason.', examples=['Ramadan'])
     weekly: Week = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
 
 class DatedWeek(ResponseModel):
     """Weekly hours from a first day until the next ones begin."""
 
-    from_: Day = Field(alias='from', description='First day, ISO 8601; empty: since ever.', examples=['2026-12-07'])
+    from_: Day | None = Field(default=None, alias='from', description='First day, ISO 8601; null: since ever.', examples=['2026-12-07'])
     weekly: Week = Field(description='Opening hours; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
 
@@ -357,7 +358,7 @@ class ClosingBody(Body):
 
     from_: Day = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-03-21'])
     to: str = Field(default="", description='Last day, ISO 8601; in a body by default the first.', max_length=10, examples=['2026-03-21'])
-    why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Hari Raya Idul Fitri'])
+    why: str | None = Field(default=None, description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Hari Raya Idul Fitri'])
     is_estimated: StrictBool = Field(default=False, description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
 
 
@@ -366,14 +367,14 @@ class SeasonBody(Body):
 
     from_: Day = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-02-18'])
     to: Day = Field(description='Last day, ISO 8601.', max_length=10, examples=['2026-03-17'])
-    why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Ramadan'])
+    why: str | None = Field(default=None, description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Ramadan'])
     weekly: WeekBody = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
 
 class DatedWeekBody(Body):
     """Weekly hours from a first day until the next ones begin."""
 
-    from_: str = Field(default="", alias='from', description='First day, ISO 8601; empty: since ever.', max_length=10, examples=['2026-12-07'])
+    from_: Day | None = Field(default=None, alias='from', description='First day, ISO 8601; null: since ever.', max_length=10, examples=['2026-12-07'])
     weekly: WeekBody = Field(description='Opening hours; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
 
 
@@ -392,9 +393,9 @@ class MovedLoan(ResponseModel):
     """A loan that was due on a day that is now closed."""
 
     loan: Uuid = Field(description='Identifier of the loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    member: Uuid | None = Field(default=None, description='Identifier of the borrower; absent when the borrower is not known.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    card: str = Field(description="Number of the borrower's card.", examples=['1000000018'])
-    barcode: str = Field(description='Barcode of the item.', examples=['B00001'])
+    member: Uuid | None = Field(default=None, description='Identifier of the borrower; null when the borrower is not known.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    card: str | None = Field(default=None, description="Number of the borrower's card.", examples=['1000000018'])
+    barcode: str | None = Field(default=None, description='Barcode of the item.', examples=['B00001'])
     title: str = Field(description='Title of the item.', examples=['Robohnya Surau Kami'])
     was_due_on: Day = Field(description='Previous due date, ISO 8601.', examples=['2026-03-21'])
     due_on: Day = Field(description='New due date, ISO 8601: the next open day.', examples=['2026-03-25'])
@@ -429,7 +430,7 @@ class OpeningDay(ResponseModel):
 
     date: Day = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
     hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
-    season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
+    season: str | None = Field(default=None, description='Name of the season that sets these hours; null for the usual hours.')
 
 
 class HolidaysQuery(QueryModel):
@@ -441,12 +442,13 @@ class Holidays(ResponseModel):
 
     total: int = Field(description='Number of days.', examples=[1])
     hits: list[Closing] = Field(description='One closing for each day, by date.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class LendingCount(ResponseModel):
     """Counts of one value of the column."""
 
-    value: str = Field(description="The value; empty when unknown. A class is a main class of Dewey or of the library's own table.", examples=['800'])
+    value: str | None = Field(default=None, description="The value; null when unknown. A class is a main class of Dewey or of the library's own table.", examples=['800'])
     loans: int = Field(description='Number of loans, without renewals.', examples=[412])
     renewals: int = Field(description='Number of renewals.', examples=[96])
     returns: int = Field(description='Number of returns.', examples=[405])
@@ -459,3 +461,4 @@ class LendingReport(ResponseModel):
 
     total: int = Field(description='Number of values.', examples=[1])
     hits: list[LendingCount] = Field(description='The counts, by value.')
+    next: None = Field(default=None, description='Always null: the list has one page.')

@@ -492,7 +492,7 @@ class MovedLoan(_message.Message):
     loan_id: _builtins.str
     """Identifier of the loan."""
     member_id: _builtins.str
-    """Identifier of the borrower; absent when the borrower is not known."""
+    """Identifier of the borrower; null when the borrower is not known."""
     card: _builtins.str
     """Number of the borrower's card."""
     barcode: _builtins.str
@@ -710,7 +710,7 @@ class OpeningDay(_message.Message):
     is_estimated: _builtins.bool
     """The date of the closing is an estimate."""
     season: _builtins.str
-    """Name of the season that sets these hours; empty for the usual hours."""
+    """Name of the season that sets these hours; null for the usual hours."""
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
         """Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00."""
@@ -840,7 +840,7 @@ class LendingCount(_message.Message):
     IN_LIBRARY_USES_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """The value; empty when unknown. A class is a main class of Dewey or of the library's own table."""
+    """The value; null when unknown. A class is a main class of Dewey or of the library's own table."""
     loans: _builtins.int
     """Number of loans, without renewals."""
     renewals: _builtins.int

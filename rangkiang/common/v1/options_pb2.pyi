@@ -120,7 +120,7 @@ class Json(_message.Message):
     is_list: _builtins.bool
     """The stored JSON is a list."""
     omit_empty: _builtins.bool
-    """A response without the value does not have the property."""
+    """In a response null stands for an empty value."""
     is_branch: _builtins.bool
     """The full code of a branch, "PKS/PST"."""
     @_builtins.property

@@ -308,7 +308,7 @@ class MakeSlipReply(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     IS_SENT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent."""
+    """Valid once, for 24 hours and five attempts. Only this response shows the code; null when the code is sent."""
     is_sent: _builtins.bool
     """True when the code is sent to the member as a notice."""
     def __init__(

@@ -53,13 +53,13 @@ class ListedMember(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='Card number.', examples=['1000000018'])
     name: str = Field(description='Name without titles.', examples=['Siti Rahma'])
-    title_before: str = Field(description='Titles before the name.', examples=['Hj.'])
-    title_after: str = Field(description='Titles after the name.', examples=['S.Pd.'])
+    title_before: str | None = Field(default=None, description='Titles before the name.', examples=['Hj.'])
+    title_after: str | None = Field(default=None, description='Titles after the name.', examples=['S.Pd.'])
     category: str = Field(description='Code of the category.', examples=['umum'])
-    school: str = Field(description='School or university.')
-    group: str = Field(description='Class or study programme.')
-    birth_year: int = Field(description='Year of birth; 0 when unknown.', examples=[1988])
-    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    school: str | None = Field(default=None, description='School or university.')
+    group: str | None = Field(default=None, description='Class or study programme.')
+    birth_year: int | None = Field(default=None, description='Year of birth; 0 when unknown.', examples=[1988])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
     is_blocked: bool = Field(description='True when a block is in force.')
 
 
@@ -68,8 +68,8 @@ class Scanned(ResponseModel):
 
     kind: str = Field(description='member, item or neither.', examples=['member'])
     member: ListedMember | None = Field(default=None, description='The member of the card.')
-    card_state: str = Field(description='active, lost, replaced, or revoked for a QR code that is no longer valid.', examples=['active'])
-    looks_like: str = Field(description='For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty.')
+    card_state: str | None = Field(default=None, description='active, lost, replaced, or revoked for a QR code that is no longer valid.', examples=['active'])
+    looks_like: str | None = Field(default=None, description='For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty.')
 
 
 class PasswordCodeBody(Body):
@@ -81,7 +81,7 @@ class PasswordCodeBody(Body):
 class PasswordCode(ResponseModel):
     """A code that is printed on paper or sent to the member."""
 
-    code: str = Field(description='Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent.', examples=['K7PM2XQR'])
+    code: str | None = Field(default=None, description='Valid once, for 24 hours and five attempts. Only this response shows the code; null when the code is sent.', examples=['K7PM2XQR'])
     sent: bool = Field(description='True when the code is sent to the member as a notice.')
 
 
@@ -96,28 +96,28 @@ class NewPassword(Body):
 class MemberContact(ResponseModel):
     """Values that are encrypted ("sealed") in the database."""
 
-    nik: str = Field(description='National identity number.', examples=['1372015203880001'])
-    phone: str = Field(description='Phone number, E.164.', examples=['+6281266001122'])
-    email: str = Field(description='E-mail address.', examples=['siti@example.org'])
-    address: str = Field(description='Address.', examples=['Jl. Pandan 4, Solok'])
-    birth_date: Day = Field(description='Date of birth, ISO 8601.', examples=['1988-03-12'])
+    nik: str | None = Field(default=None, description='National identity number.', examples=['1372015203880001'])
+    phone: str | None = Field(default=None, description='Phone number, E.164.', examples=['+6281266001122'])
+    email: str | None = Field(default=None, description='E-mail address.', examples=['siti@example.org'])
+    address: str | None = Field(default=None, description='Address.', examples=['Jl. Pandan 4, Solok'])
+    birth_date: Day | None = Field(default=None, description='Date of birth, ISO 8601.', examples=['1988-03-12'])
 
 
 class Guardian(ResponseModel):
     """The guardian of a child: a member, or a person by name."""
 
-    member_id: Uuid = Field(description='Id of a member of the same institution; otherwise the guardian has a name here.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    name: str = Field(description='Name of a guardian who is not a member.', examples=['Rahmawati'])
-    relation: str = Field(description='Relation: mother, father, relative, school or other.', examples=['mother'])
-    phone: str = Field(description='Phone number; sealed.', examples=['0812 6600 1133'])
+    member_id: Uuid | None = Field(default=None, description='Id of a member of the same institution; otherwise the guardian has a name here.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    name: str | None = Field(default=None, description='Name of a guardian who is not a member.', examples=['Rahmawati'])
+    relation: str | None = Field(default=None, description='Relation: mother, father, relative, school or other.', examples=['mother'])
+    phone: str | None = Field(default=None, description='Phone number; sealed.', examples=['0812 6600 1133'])
 
 
 class Responsible(ResponseModel):
     """The person who is responsible for an organisation."""
 
-    name: str = Field(description='Name.', examples=['Yusmaniar'])
-    position: str = Field(description='Position.', examples=['Kepala sekolah'])
-    phone: str = Field(description='Phone number; sealed.', examples=['0752 71234'])
+    name: str | None = Field(default=None, description='Name.', examples=['Yusmaniar'])
+    position: str | None = Field(default=None, description='Position.', examples=['Kepala sekolah'])
+    phone: str | None = Field(default=None, description='Phone number; sealed.', examples=['0752 71234'])
 
 
 class Block(ResponseModel):
@@ -125,9 +125,9 @@ class Block(ResponseModel):
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
     reason: str = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', examples=['lost_item'])
-    note: str = Field(description='Note for staff.')
-    ends_on: str = Field(description='Last day, ISO 8601; empty when only staff can end the block.')
-    by: str = Field(description='Who set it.')
+    note: str | None = Field(default=None, description='Note for staff.')
+    ends_on: str | None = Field(default=None, description='Last day, ISO 8601; null when only staff can end the block.')
+    by: str | None = Field(default=None, description='Who set it.')
     at: Time = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
@@ -145,7 +145,7 @@ class Evidence(ResponseModel):
     """An identity document that staff have seen."""
 
     kind: str = Field(description='Kind of document: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', examples=['ktp'])
-    seen_by: str = Field(description='Id of the account that saw it.')
+    seen_by: str | None = Field(default=None, description='Id of the account that saw it.')
     at: Time = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
@@ -178,29 +178,29 @@ class Member(ResponseModel):
     category_name: rangkiang.common.v1.models.Text = Field(description='Name of the category.', examples=[{'id': 'Umum', 'en': 'General public'}])
     is_organisation: bool = Field(description='True for an organisation.')
     name: str = Field(description='Name without titles.', examples=['Siti Rahma'])
-    title_before: str = Field(description='Titles before the name.', examples=['Hj.'])
-    title_after: str = Field(description='Titles after the name.', examples=['S.Pd.'])
-    language: str = Field(description='Language of messages: id or en.', examples=['id'])
-    birth_place: str = Field(description='Place of birth.', examples=['Solok'])
-    birth_year: int = Field(description='Year of birth; 0 when unknown.', examples=[1988])
-    sex: str = Field(description='female, male or empty.', examples=['female'])
-    kelurahan: str = Field(description='Kelurahan, by its Kemendagri code, digits only.', examples=['1372011001'])
-    occupation: str = Field(description='Occupation.', examples=['Guru'])
-    education: str = Field(description='Education.', examples=['s1'])
-    school: str = Field(description='School or university.')
-    group: str = Field(description='Class or study programme.')
-    disability: str = Field(description='Disability, if the member mentions one.')
-    note: str = Field(description='Notes of the desk staff.')
+    title_before: str | None = Field(default=None, description='Titles before the name.', examples=['Hj.'])
+    title_after: str | None = Field(default=None, description='Titles after the name.', examples=['S.Pd.'])
+    language: str | None = Field(default=None, description='Language of messages: id or en.', examples=['id'])
+    birth_place: str | None = Field(default=None, description='Place of birth.', examples=['Solok'])
+    birth_year: int | None = Field(default=None, description='Year of birth; 0 when unknown.', examples=[1988])
+    sex: str | None = Field(default=None, description='female, male or empty.', examples=['female'])
+    kelurahan: str | None = Field(default=None, description='Kelurahan, by its Kemendagri code, digits only.', examples=['1372011001'])
+    occupation: str | None = Field(default=None, description='Occupation.', examples=['Guru'])
+    education: str | None = Field(default=None, description='Education.', examples=['s1'])
+    school: str | None = Field(default=None, description='School or university.')
+    group: str | None = Field(default=None, description='Class or study programme.')
+    disability: str | None = Field(default=None, description='Disability, if the member mentions one.')
+    note: str | None = Field(default=None, description='Notes of the desk staff.')
     guardian: Guardian | None = Field(default=None, description='The guardian of a child.')
     responsible: Responsible | None = Field(default=None, description='The responsible person of an organisation.')
     registered_at: Time = Field(description='Time of registration, UTC.', examples=['2026-11-26T03:12:00Z'])
-    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
     blocks: list[Block] = Field(description='Blocks in force.', examples=[[]])
     cards: list[Card] = Field(description='Cards and numbers of other systems.')
     evidence: list[Evidence] = Field(description='Documents that were seen.')
     consents: list[Consent] = Field(description='Consents that were given or withdrawn, the oldest first.')
     contact: MemberContact | None = Field(default=None, description='Sealed values; only for callers with members.contact.')
-    merged_into: str = Field(description='Identifier of the member that this member was merged into; empty when not merged.')
+    merged_into: str | None = Field(default=None, description='Identifier of the member that this member was merged into; null when not merged.')
     merges: list[Merge] = Field(description='Merges into this member that can be undone.', examples=[[]])
     open_loans: int = Field(description='Number of open loans, as reported by circulation, including those of members that were merged into this one.', examples=[2])
     overdue_loans: int = Field(description='Number of open loans that were due before today.', examples=[1])
@@ -272,7 +272,7 @@ class NewMember(ResponseModel):
     number: str = Field(description='Card number.', examples=['1000000018'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     category: str = Field(description='Code of the category.', examples=['umum'])
-    expires_on: Day = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
 
 
 class ChangedMemberBody(Body):
@@ -311,8 +311,8 @@ class SearchBody(Body):
     nik: str = Field(default="", description='National identity number.', max_length=64, repr=False)
     phone: str = Field(default="", description='Phone number.', max_length=64, repr=False, examples=['0812 6600 1122'])
     email: str = Field(default="", description='E-mail address.', max_length=400, repr=False)
-    limit: StrictInt = Field(default=20, description='Members on a page.', ge=1, le=50, examples=[20])
-    cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=40)
+    limit: StrictInt = Field(default=20, description='Members on a page.', ge=1, le=100, examples=[20])
+    cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=500)
 
 
 class FoundMembers(ResponseModel):
@@ -320,8 +320,8 @@ class FoundMembers(ResponseModel):
 
     hits: list[ListedMember] = Field(description='The members, by name; a member whose number matches the query is first.')
     total: int = Field(description='Number of members on all pages, counted up to 200.', examples=[1])
-    has_more: bool = Field(description='True when there are more than `total`.')
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+    total_is_capped: bool = Field(description='True when there are more than `total`.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
 class Category(ResponseModel):
@@ -329,7 +329,7 @@ class Category(ResponseModel):
 
     code: str = Field(description='Short code, unique in the institution.', examples=['umum'])
     name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Umum', 'en': 'General public'}])
-    months: int = Field(description='Length of a membership in months; 0 for a membership without an end.', examples=[24])
+    months: int | None = Field(default=None, description='Length of a membership in months; 0 for a membership without an end.', examples=[24])
     kind: Literal['person', 'child', 'pupil', 'organisation'] = Field(description='Kind of member.')
 
 
@@ -338,6 +338,7 @@ class Categories(ResponseModel):
 
     total: int = Field(description='Number of categories.', examples=[1])
     hits: list[Category] = Field(description="The categories, in the institution's order.")
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class RenewalBody(Body):
@@ -352,7 +353,7 @@ class Renewed(ResponseModel):
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     version: int = Field(description='Version of the member.', examples=[2])
-    expires_on: Day = Field(description='Last day, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
+    expires_on: Day | None = Field(default=None, description='Last day, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
 
 
 class BlockBody(Body):
@@ -415,12 +416,12 @@ class DataRequest(ResponseModel):
     kind: Literal['access', 'correction', 'erasure'] = Field(description='Kind of request.', examples=['correction'])
     how: str = Field(description='web, desk or form.', examples=['web'])
     by_guardian: bool = Field(description='True when the guardian made the request.')
-    text: str = Field(description='Text of the request; stored sealed.', examples=['My address has changed.'])
+    text: str | None = Field(default=None, description='Text of the request; stored sealed.', examples=['My address has changed.'])
     received_at: Time = Field(description='Time at which the request was received, UTC.', examples=['2026-11-26T03:12:00Z'])
     due_at: Time = Field(description='Time by which the request must be answered: 72 hours later, UTC.', examples=['2026-11-29T03:12:00Z'])
-    answered_at: Time | None = Field(default=None, description='Time of the answer, UTC; absent while the request is open.')
-    outcome: str = Field(description='done or refused; empty while the request is open.')
-    answer: str = Field(description='Text of the answer, for the member; stored sealed.')
+    answered_at: Time | None = Field(default=None, description='Time of the answer, UTC; null while the request is open.')
+    outcome: str | None = Field(default=None, description='done or refused; null while the request is open.')
+    answer: str | None = Field(default=None, description='Text of the answer, for the member; stored sealed.')
 
 
 class RequestBody(Body):
@@ -455,7 +456,8 @@ class DataRequests(ResponseModel):
 
     total: int = Field(description='Number of requests in this list.', examples=[1])
     hits: list[DataRequest] = Field(description='The requests.')
-    has_more: bool = Field(description='True when there are more requests than this list has.')
+    total_is_capped: bool = Field(description='True when there are more requests than this list has.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class AnswerBody(Body):
@@ -485,6 +487,7 @@ class OwnConsents(ResponseModel):
 
     total: int = Field(description='Number of people.', examples=[1])
     hits: list[PersonConsents] = Field(description='The people, each with their answers.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class OwnConsentBody(Body):
@@ -549,6 +552,7 @@ class StaffList(ResponseModel):
 
     total: int = Field(description='Number of people.', examples=[1])
     hits: list[StaffMember] = Field(description="The staff of the caller's institution, by name.")
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class NewStaff(Body):
@@ -573,7 +577,7 @@ class ApiClient(ResponseModel):
     role: str = Field(description='Role of the program.', examples=['desk'])
     added_at: Time = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
     last_used_at: Time | None = Field(default=None, description='Time of the last access token, UTC; updated at most once a minute.')
-    revoked_at: Time | None = Field(default=None, description='Time of the revocation, UTC; absent while the client is valid.')
+    revoked_at: Time | None = Field(default=None, description='Time of the revocation, UTC; null while the client is valid.')
 
 
 class ClientList(ResponseModel):
@@ -581,6 +585,7 @@ class ClientList(ResponseModel):
 
     total: int = Field(description='Number of clients.', examples=[1])
     hits: list[ApiClient] = Field(description="The clients of the caller's institution by name, including revoked ones.")
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class NewClient(Body):

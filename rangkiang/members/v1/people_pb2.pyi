@@ -376,7 +376,7 @@ class Block(_message.Message):
     note: _builtins.str
     """Note for staff."""
     ends_on: _builtins.str
-    """Last day, ISO 8601; empty when only staff can end the block."""
+    """Last day, ISO 8601; null when only staff can end the block."""
     by: _builtins.str
     """Who set it."""
     @_builtins.property
@@ -557,9 +557,9 @@ class Member(_message.Message):
     note: _builtins.str
     """Notes of the desk staff."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when the membership has no end."""
+    """Last day of the membership, ISO 8601; null when the membership has no end."""
     merged_into: _builtins.str
-    """Identifier of the member that this member was merged into; empty when not merged."""
+    """Identifier of the member that this member was merged into; null when not merged."""
     open_loans: _builtins.int
     """Number of open loans, as reported by circulation, including those of members that were merged into this one."""
     overdue_loans: _builtins.int
@@ -717,7 +717,7 @@ class MemberInList(_message.Message):
     birth_year: _builtins.int
     """Year of birth; 0 when unknown."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when the membership has no end."""
+    """Last day of the membership, ISO 8601; null when the membership has no end."""
     is_blocked: _builtins.bool
     """True when a block is in force."""
     def __init__(
@@ -839,7 +839,7 @@ class RegisterMemberReply(_message.Message):
     category: _builtins.str
     """Code of the category."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when the membership has no end."""
+    """Last day of the membership, ISO 8601; null when the membership has no end."""
     def __init__(
         self,
         *,
@@ -1017,7 +1017,7 @@ class SearchMembersReply(_message.Message):
     has_more: _builtins.bool
     """True when there are more than `total`."""
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberInList]:
         """The members, by name; a member whose number matches the query is first."""
@@ -1198,7 +1198,7 @@ class RenewMembershipReply(_message.Message):
     version: _builtins.int
     """Version of the member."""
     expires_on: _builtins.str
-    """Last day, ISO 8601; empty when the membership has no end."""
+    """Last day, ISO 8601; null when the membership has no end."""
     def __init__(
         self,
         *,

@@ -27,7 +27,7 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\x9e\x04\n\x0b\x44\x61taRequest\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12=\n\tmember_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\x04kind\x18\x03 \x01(\tB/\xea\xc7\x18+\x12\ncorrection:\x06\x61\x63\x63\x65ss:\ncorrection:\x07\x65rasure@\x01\x12\x16\n\x03how\x18\x04 \x01(\tB\t\xea\xc7\x18\x05\x12\x03web\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12+\n\x04text\x18\x06 \x01(\tB\x1d\xea\xc7\x18\x19\x12\x17My address has changed.\x12K\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T03:12:00Z\x12\x46\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z\x12\x38\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x0e\n\x06\x61nswer\x18\x0b \x01(\t:\x0f\xca\xc1\x18\x0b\x44\x61taRequest\"\x85\x02\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x46\n\x04kind\x18\x02 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01\x12+\n\x03how\x18\x04 \x01(\tB\x1e\xea\xc7\x18\x1a\x12\x04\x64\x65sk\x18(:\x04\x64\x65sk:\x04\x66ormR\x04\x64\x65sk\x12 \n\x0b\x62y_guardian\x18\x05 \x01(\x08\x42\x0b\xea\xc7\x18\x07\x12\x05\x66\x61lse:\x0f\xd2\xc1\x18\x0bRequestBody\"\xa5\x01\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12\x46\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z:\x0e\xca\xc1\x18\nNewRequest\"\xa8\x01\n\x18\x41\x64\x64OwnDataRequestRequest\x12\x46\n\x04kind\x18\x01 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x02 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01:\x12\xd2\xc1\x18\x0eOwnRequestBody\"P\n\x16\x41\x64\x64OwnDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x15GetDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\"I\n\x13GetDataRequestReply\x12\x32\n\x07request\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.DataRequest\"L\n\x17ListDataRequestsRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\n\x06member\x18@:\x15\xea\xc1\x18\x11\x44\x61taRequestsQuery\"\xa0\x01\n\x15ListDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\x12\x10\n\x08has_more\x18\x02 \x01(\x08:4\xca\xc1\x18\x0c\x44\x61taRequests\xda\xc1\x18 Number of requests in this list.\"\x1c\n\x1aListOwnDataRequestsRequest\"[\n\x18ListOwnDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\"\xa2\x01\n\x18\x41nswerDataRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12.\n\x07outcome\x18\x02 \x01(\tB\x1d\xea\xc7\x18\x19\x12\x04\x64one\x18(:\x04\x64one:\x07refusedH\x01\x12\x32\n\x06\x61nswer\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17The address is changed.\x18\xc0>`\x01:\x0e\xd2\xc1\x18\nAnswerBody\"^\n\x16\x41nswerDataRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd:\x0c\xca\xc1\x18\x08\x41nswered\"\x18\n\x16ListOwnConsentsRequest\"\xb2\x01\n\x0ePersonConsents\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nSiti Rahma\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"~\n\x14ListOwnConsentsReply\x12@\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsentsB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\x0bOwnConsents\xda\xc1\x18\x11Number of people.\"\xb7\x01\n\x17\x41nswerOwnConsentRequest\x12\x19\n\tmember_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18@\x12\'\n\x07purpose\x18\x02 \x01(\tB\x16\xea\xc7\x18\x12\x12\x0cloan_history\x18@H\x01\x12\'\n\x0ctext_version\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x07\x32\x30\x32\x36-11\x18@H\x01\x12\x1b\n\x05given\x18\x04 \x01(\x08\x42\x0c\xea\xc7\x18\x08\x12\x04trueH\x01:\x12\xd2\xc1\x18\x0eOwnConsentBody\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"y\n\x14\x45xportOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xb3\x04\n\x0b\x44\x61taRequest\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12=\n\tmember_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\x04kind\x18\x03 \x01(\tB/\xea\xc7\x18+\x12\ncorrection:\x06\x61\x63\x63\x65ss:\ncorrection:\x07\x65rasure@\x01\x12\x16\n\x03how\x18\x04 \x01(\tB\t\xea\xc7\x18\x05\x12\x03web\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12.\n\x04text\x18\x06 \x01(\tB \xea\xc7\x18\x1c\x12\x17My address has changed.\x80\x01\x01\x12K\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T03:12:00Z\x12\x46\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z\x12\x38\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x18\n\x07outcome\x18\n \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x17\n\x06\x61nswer\x18\x0b \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0f\xca\xc1\x18\x0b\x44\x61taRequest\"\x85\x02\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x46\n\x04kind\x18\x02 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01\x12+\n\x03how\x18\x04 \x01(\tB\x1e\xea\xc7\x18\x1a\x12\x04\x64\x65sk\x18(:\x04\x64\x65sk:\x04\x66ormR\x04\x64\x65sk\x12 \n\x0b\x62y_guardian\x18\x05 \x01(\x08\x42\x0b\xea\xc7\x18\x07\x12\x05\x66\x61lse:\x0f\xd2\xc1\x18\x0bRequestBody\"\xa5\x01\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12\x46\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z:\x0e\xca\xc1\x18\nNewRequest\"\xa8\x01\n\x18\x41\x64\x64OwnDataRequestRequest\x12\x46\n\x04kind\x18\x01 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x02 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01:\x12\xd2\xc1\x18\x0eOwnRequestBody\"P\n\x16\x41\x64\x64OwnDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x15GetDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\"I\n\x13GetDataRequestReply\x12\x32\n\x07request\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.DataRequest\"L\n\x17ListDataRequestsRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\n\x06member\x18@:\x15\xea\xc1\x18\x11\x44\x61taRequestsQuery\"\xb7\x01\n\x15ListDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\x12\'\n\x08has_more\x18\x02 \x01(\x08\x42\x15\xea\xc7\x18\x11\n\x0ftotal_is_capped:4\xca\xc1\x18\x0c\x44\x61taRequests\xda\xc1\x18 Number of requests in this list.\"\x1c\n\x1aListOwnDataRequestsRequest\"[\n\x18ListOwnDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\"\xa2\x01\n\x18\x41nswerDataRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12.\n\x07outcome\x18\x02 \x01(\tB\x1d\xea\xc7\x18\x19\x12\x04\x64one\x18(:\x04\x64one:\x07refusedH\x01\x12\x32\n\x06\x61nswer\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17The address is changed.\x18\xc0>`\x01:\x0e\xd2\xc1\x18\nAnswerBody\"^\n\x16\x41nswerDataRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd:\x0c\xca\xc1\x18\x08\x41nswered\"\x18\n\x16ListOwnConsentsRequest\"\xb2\x01\n\x0ePersonConsents\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nSiti Rahma\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"~\n\x14ListOwnConsentsReply\x12@\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsentsB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\x0bOwnConsents\xda\xc1\x18\x11Number of people.\"\xb7\x01\n\x17\x41nswerOwnConsentRequest\x12\x19\n\tmember_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18@\x12\'\n\x07purpose\x18\x02 \x01(\tB\x16\xea\xc7\x18\x12\x12\x0cloan_history\x18@H\x01\x12\'\n\x0ctext_version\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x07\x32\x30\x32\x36-11\x18@H\x01\x12\x1b\n\x05given\x18\x04 \x01(\x08\x42\x0c\xea\xc7\x18\x08\x12\x04trueH\x01:\x12\xd2\xc1\x18\x0eOwnConsentBody\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"y\n\x14\x45xportOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,13 +43,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAREQUEST'].fields_by_name['how']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['how']._serialized_options = b'\352\307\030\005\022\003web'
   _globals['_DATAREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_DATAREQUEST'].fields_by_name['text']._serialized_options = b'\352\307\030\031\022\027My address has changed.'
+  _globals['_DATAREQUEST'].fields_by_name['text']._serialized_options = b'\352\307\030\034\022\027My address has changed.\200\001\001'
   _globals['_DATAREQUEST'].fields_by_name['received_at']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['received_at']._serialized_options = b'\352\307\030\026\022\0242026-11-26T03:12:00Z'
   _globals['_DATAREQUEST'].fields_by_name['due_at']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['due_at']._serialized_options = b'\352\307\030\026\022\0242026-11-29T03:12:00Z'
   _globals['_DATAREQUEST'].fields_by_name['answered_at']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['answered_at']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_DATAREQUEST'].fields_by_name['outcome']._loaded_options = None
+  _globals['_DATAREQUEST'].fields_by_name['outcome']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_DATAREQUEST'].fields_by_name['answer']._loaded_options = None
+  _globals['_DATAREQUEST'].fields_by_name['answer']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_DATAREQUEST']._loaded_options = None
   _globals['_DATAREQUEST']._serialized_options = b'\312\301\030\013DataRequest'
   _globals['_ADDDATAREQUESTREQUEST'].fields_by_name['id']._loaded_options = None
@@ -82,6 +86,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATAREQUESTSREQUEST']._serialized_options = b'\352\301\030\021DataRequestsQuery'
   _globals['_LISTDATAREQUESTSREPLY'].fields_by_name['requests']._loaded_options = None
   _globals['_LISTDATAREQUESTSREPLY'].fields_by_name['requests']._serialized_options = b'\352\307\030\006\n\004hits'
+  _globals['_LISTDATAREQUESTSREPLY'].fields_by_name['has_more']._loaded_options = None
+  _globals['_LISTDATAREQUESTSREPLY'].fields_by_name['has_more']._serialized_options = b'\352\307\030\021\n\017total_is_capped'
   _globals['_LISTDATAREQUESTSREPLY']._loaded_options = None
   _globals['_LISTDATAREQUESTSREPLY']._serialized_options = b'\312\301\030\014DataRequests\332\301\030 Number of requests in this list.'
   _globals['_LISTOWNDATAREQUESTSREPLY'].fields_by_name['requests']._loaded_options = None
@@ -117,47 +123,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWEROWNCONSENTREQUEST']._loaded_options = None
   _globals['_ANSWEROWNCONSENTREQUEST']._serialized_options = b'\322\301\030\016OwnConsentBody'
   _globals['_DATAREQUEST']._serialized_start=165
-  _globals['_DATAREQUEST']._serialized_end=707
-  _globals['_ADDDATAREQUESTREQUEST']._serialized_start=710
-  _globals['_ADDDATAREQUESTREQUEST']._serialized_end=971
-  _globals['_ADDDATAREQUESTREPLY']._serialized_start=974
-  _globals['_ADDDATAREQUESTREPLY']._serialized_end=1139
-  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_start=1142
-  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_end=1310
-  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_start=1312
-  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_end=1392
-  _globals['_GETDATAREQUESTREQUEST']._serialized_start=1394
-  _globals['_GETDATAREQUESTREQUEST']._serialized_end=1429
-  _globals['_GETDATAREQUESTREPLY']._serialized_start=1431
-  _globals['_GETDATAREQUESTREPLY']._serialized_end=1504
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=1506
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=1582
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=1585
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=1745
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=1747
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=1775
-  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_start=1777
-  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_end=1868
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=1871
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=2033
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=2035
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=2129
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=2131
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=2155
-  _globals['_PERSONCONSENTS']._serialized_start=2158
-  _globals['_PERSONCONSENTS']._serialized_end=2336
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=2338
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=2464
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=2467
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=2650
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=2652
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=2675
-  _globals['_EXPORTMEMBERREQUEST']._serialized_start=2677
-  _globals['_EXPORTMEMBERREQUEST']._serialized_end=2710
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=2712
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=2736
-  _globals['_EXPORTMEMBERREPLY']._serialized_start=2738
-  _globals['_EXPORTMEMBERREPLY']._serialized_end=2856
-  _globals['_EXPORTOWNMEMBERREPLY']._serialized_start=2858
-  _globals['_EXPORTOWNMEMBERREPLY']._serialized_end=2979
+  _globals['_DATAREQUEST']._serialized_end=728
+  _globals['_ADDDATAREQUESTREQUEST']._serialized_start=731
+  _globals['_ADDDATAREQUESTREQUEST']._serialized_end=992
+  _globals['_ADDDATAREQUESTREPLY']._serialized_start=995
+  _globals['_ADDDATAREQUESTREPLY']._serialized_end=1160
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_start=1163
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_end=1331
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_start=1333
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_end=1413
+  _globals['_GETDATAREQUESTREQUEST']._serialized_start=1415
+  _globals['_GETDATAREQUESTREQUEST']._serialized_end=1450
+  _globals['_GETDATAREQUESTREPLY']._serialized_start=1452
+  _globals['_GETDATAREQUESTREPLY']._serialized_end=1525
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=1527
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=1603
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=1606
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=1789
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=1791
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=1819
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_start=1821
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_end=1912
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=1915
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=2077
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=2079
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=2173
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=2175
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=2199
+  _globals['_PERSONCONSENTS']._serialized_start=2202
+  _globals['_PERSONCONSENTS']._serialized_end=2380
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=2382
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=2508
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=2511
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=2694
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=2696
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=2719
+  _globals['_EXPORTMEMBERREQUEST']._serialized_start=2721
+  _globals['_EXPORTMEMBERREQUEST']._serialized_end=2754
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=2756
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=2780
+  _globals['_EXPORTMEMBERREPLY']._serialized_start=2782
+  _globals['_EXPORTMEMBERREPLY']._serialized_end=2900
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_start=2902
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_end=3023
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class DataRequest(_message.Message):
     text: _builtins.str
     """Text of the request; stored sealed."""
     outcome: _builtins.str
-    """done or refused; empty while the request is open."""
+    """done or refused; null while the request is open."""
     answer: _builtins.str
     """Text of the answer, for the member; stored sealed."""
     @_builtins.property
@@ -63,7 +63,7 @@ class DataRequest(_message.Message):
 
     @_builtins.property
     def answered_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the answer, UTC; absent while the request is open."""
+        """Time of the answer, UTC; null while the request is open."""
 
     def __init__(
         self,

@@ -369,7 +369,7 @@ class Client(_message.Message):
 
     @_builtins.property
     def revoked_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the revocation, UTC; absent while the client is valid."""
+        """Time of the revocation, UTC; null while the client is valid."""
 
     def __init__(
         self,

@@ -148,7 +148,7 @@ class ListConversationsReply(_message.Message):
     total: _builtins.int
     """Number of conversations on all pages."""
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page, and when the request names no state."""
+    """Cursor of the next page; null on the last page, and when the request names no state."""
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
@@ -274,7 +274,7 @@ class Conversation(_message.Message):
     id: _builtins.str
     """Identifier of the conversation."""
     member_id: _builtins.str
-    """Identifier of the member; empty when the number belongs to no member or to several."""
+    """Identifier of the member; null when the number belongs to no member or to several."""
     channel: _builtins.str
     """The channel, such as whatsapp."""
     address: _builtins.str
@@ -282,7 +282,7 @@ class Conversation(_message.Message):
     state: _builtins.str
     """open, or done when staff have answered or closed the conversation."""
     taken_by: _builtins.str
-    """Staff account that has taken the conversation over; empty when there is none, or when the state is done."""
+    """Staff account that has taken the conversation over; null when there is none, or when the state is done."""
     @_builtins.property
     def last_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the person's last message."""
@@ -337,7 +337,7 @@ class ConversationMessage(_message.Message):
     is_inbound: _builtins.bool
     """True for a message of the person, false for an answer."""
     text: _builtins.str
-    """Text of the message; empty for other content, such as a picture."""
+    """Text of the message; null for other content, such as a picture."""
     state: _builtins.str
     """received, answered, waiting, sending, sent, failed or unknown."""
     @_builtins.property

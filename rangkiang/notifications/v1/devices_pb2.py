@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rangkiang/notifications/v1/devices.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\xdb\x01\n\x06\x44\x65vice\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f21-23456789abcd\x12#\n\x04name\x18\x02 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x43hrome, Android\x12\x1c\n\x04mark\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08\x39\x66\x38\x36\x64\x30\x38\x31\x12J\n\x07made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01:\n\xca\xc1\x18\x06\x44\x65vice\"\x17\n\x15ListOwnDevicesRequest\"\xdb\x01\n\x13ListOwnDevicesReply\x12?\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.DeviceB\n\xea\xc7\x18\x06\n\x04hits\x12v\n\x0f\x61pplication_key\x18\x02 \x01(\tB]\xea\xc7\x18Y\x12WBCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4:\x0b\xca\xc1\x18\x07\x44\x65vices\"S\n\x13\x41\x64\x64OwnDeviceRequest\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06p256dh\x18\x02 \x01(\t\x12\x0c\n\x04\x61uth\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"`\n\x11\x41\x64\x64OwnDeviceReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f21-23456789abcd:\x13\xca\xc1\x18\x0f\x44\x65viceReference\"$\n\x16RemoveOwnDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14RemoveOwnDeviceReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rangkiang/notifications/v1/devices.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\xdb\x01\n\x06\x44\x65vice\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f21-23456789abcd\x12#\n\x04name\x18\x02 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x43hrome, Android\x12\x1c\n\x04mark\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08\x39\x66\x38\x36\x64\x30\x38\x31\x12J\n\x07made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01:\n\xca\xc1\x18\x06\x44\x65vice\"\x17\n\x15ListOwnDevicesRequest\"\xde\x01\n\x13ListOwnDevicesReply\x12?\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.DeviceB\n\xea\xc7\x18\x06\n\x04hits\x12y\n\x0f\x61pplication_key\x18\x02 \x01(\tB`\xea\xc7\x18\\\x12WBCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4\x80\x01\x01:\x0b\xca\xc1\x18\x07\x44\x65vices\"S\n\x13\x41\x64\x64OwnDeviceRequest\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06p256dh\x18\x02 \x01(\t\x12\x0c\n\x04\x61uth\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"`\n\x11\x41\x64\x64OwnDeviceReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f21-23456789abcd:\x13\xca\xc1\x18\x0f\x44\x65viceReference\"$\n\x16RemoveOwnDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14RemoveOwnDeviceReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOWNDEVICESREPLY'].fields_by_name['devices']._loaded_options = None
   _globals['_LISTOWNDEVICESREPLY'].fields_by_name['devices']._serialized_options = b'\352\307\030\006\n\004hits'
   _globals['_LISTOWNDEVICESREPLY'].fields_by_name['application_key']._loaded_options = None
-  _globals['_LISTOWNDEVICESREPLY'].fields_by_name['application_key']._serialized_options = b'\352\307\030Y\022WBCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4'
+  _globals['_LISTOWNDEVICESREPLY'].fields_by_name['application_key']._serialized_options = b'\352\307\030\\\022WBCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4\200\001\001'
   _globals['_LISTOWNDEVICESREPLY']._loaded_options = None
   _globals['_LISTOWNDEVICESREPLY']._serialized_options = b'\312\301\030\007Devices'
   _globals['_ADDOWNDEVICEREPLY'].fields_by_name['id']._loaded_options = None
@@ -58,13 +58,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOWNDEVICESREQUEST']._serialized_start=362
   _globals['_LISTOWNDEVICESREQUEST']._serialized_end=385
   _globals['_LISTOWNDEVICESREPLY']._serialized_start=388
-  _globals['_LISTOWNDEVICESREPLY']._serialized_end=607
-  _globals['_ADDOWNDEVICEREQUEST']._serialized_start=609
-  _globals['_ADDOWNDEVICEREQUEST']._serialized_end=692
-  _globals['_ADDOWNDEVICEREPLY']._serialized_start=694
-  _globals['_ADDOWNDEVICEREPLY']._serialized_end=790
-  _globals['_REMOVEOWNDEVICEREQUEST']._serialized_start=792
-  _globals['_REMOVEOWNDEVICEREQUEST']._serialized_end=828
-  _globals['_REMOVEOWNDEVICEREPLY']._serialized_start=830
-  _globals['_REMOVEOWNDEVICEREPLY']._serialized_end=852
+  _globals['_LISTOWNDEVICESREPLY']._serialized_end=610
+  _globals['_ADDOWNDEVICEREQUEST']._serialized_start=612
+  _globals['_ADDOWNDEVICEREQUEST']._serialized_end=695
+  _globals['_ADDOWNDEVICEREPLY']._serialized_start=697
+  _globals['_ADDOWNDEVICEREPLY']._serialized_end=793
+  _globals['_REMOVEOWNDEVICEREQUEST']._serialized_start=795
+  _globals['_REMOVEOWNDEVICEREQUEST']._serialized_end=831
+  _globals['_REMOVEOWNDEVICEREPLY']._serialized_start=833
+  _globals['_REMOVEOWNDEVICEREPLY']._serialized_end=855
 # @@protoc_insertion_point(module_scope)

@@ -79,7 +79,7 @@ class ListOwnDevicesReply(_message.Message):
     DEVICES_FIELD_NUMBER: _builtins.int
     APPLICATION_KEY_FIELD_NUMBER: _builtins.int
     application_key: _builtins.str
-    """applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push."""
+    """applicationServerKey for `PushManager.subscribe`; null when the library sends no web push."""
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
         """The devices, the oldest first."""

@@ -14,8 +14,8 @@ import rangkiang.common.v1.models
 
 class ConversationsQuery(QueryModel):
     state: Annotated[str, OneOf(('', 'open', 'done'))] = Field(default='', description='open or done; by default both.')
-    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Conversations on a page.')
-    cursor: str = text('The `next` value of the previous page, with the same state.', longest=64)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Conversations on a page.')
+    cursor: str = text('The `next` value of the previous page, with the same state.', longest=500)
 
 
 class ConversationMessage(ResponseModel):
@@ -23,7 +23,7 @@ class ConversationMessage(ResponseModel):
 
     id: Uuid = Field(description='Identifier of the message.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     is_inbound: bool = Field(description='True for a message of the person, false for an answer.', examples=[True])
-    text: str = Field(description='Text of the message; empty for other content, such as a picture.', examples=['Apakah hari Sabtu buka?'])
+    text: str | None = Field(default=None, description='Text of the message; null for other content, such as a picture.', examples=['Apakah hari Sabtu buka?'])
     state: str = Field(description='received, answered, waiting, sending, sent, failed or unknown.', examples=['received'])
     at: Time = Field(description='Time at which the message was received or written.', examples=['2026-11-24T03:12:01Z'])
 
@@ -32,14 +32,14 @@ class Conversation(ResponseModel):
     """The messages of a person, and the answers."""
 
     id: Uuid = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    member_id: Uuid = Field(description='Identifier of the member; empty when the number belongs to no member or to several.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid | None = Field(default=None, description='Identifier of the member; null when the number belongs to no member or to several.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     channel: str = Field(description='The channel, such as whatsapp.', examples=['whatsapp'])
-    address: str = Field(description="The person's number, E.164.", examples=['+6281266001133'])
+    address: str | None = Field(default=None, description="The person's number, E.164.", examples=['+6281266001133'])
     state: str = Field(description='open, or done when staff have answered or closed the conversation.', examples=['open'])
     last_at: Time = Field(description="Time of the person's last message.", examples=['2026-11-24T03:12:00Z'])
     window_until: Time = Field(description='Staff may answer with free text until this time.', examples=['2026-11-25T03:12:00Z'])
     messages: list[ConversationMessage] = Field(description='The last ten messages, the oldest first.')
-    taken_by: str = Field(description='Staff account that has taken the conversation over; empty when there is none, or when the state is done.')
+    taken_by: str | None = Field(default=None, description='Staff account that has taken the conversation over; null when there is none, or when the state is done.')
     taken_at: Time | None = Field(default=None, description='Time at which that account took the conversation over.')
 
 
@@ -48,7 +48,7 @@ class Conversations(ResponseModel):
 
     hits: list[Conversation] = Field(description='The conversations.')
     total: int = Field(description='Number of conversations on all pages.', examples=[1])
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page, and when the request names no state.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page, and when the request names no state.')
 
 
 class ReplyBody(Body):
@@ -77,7 +77,8 @@ class Devices(ResponseModel):
     """The caller's browsers."""
 
     hits: list[Device] = Field(description='The devices, the oldest first.')
-    application_key: str = Field(description='applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push.', examples=['BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4'])
+    application_key: str | None = Field(default=None, description='applicationServerKey for `PushManager.subscribe`; null when the library sends no web push.', examples=['BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4'])
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class DeviceReference(ResponseModel):
@@ -90,28 +91,28 @@ class Notice(ResponseModel):
     """A notice to a member, sent or waiting."""
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f11-23456789abcd'])
-    member_id: Uuid = Field(description='Identifier (UUID) of the member; empty after the member was erased.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    member_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the member; null after the member was erased.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: str = Field(description='Kind of notice: due_soon, overdue, loan_receipt …', examples=['overdue'])
-    loan_id: Uuid = Field(description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
-    item_id: Uuid = Field(description='Identifier (UUID) of the item; empty when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
-    title: str = Field(description='Title of the item; empty when `loan_id` is.', examples=['Merantau ke Deli'])
+    loan_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    item_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the item; null when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    title: str | None = Field(default=None, description='Title of the item; null when `loan_id` is.', examples=['Merantau ke Deli'])
     state: str = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
-    reason: str = Field(description='Reason code of the state; often empty.')
+    reason: str | None = Field(default=None, description='Reason code of the state; often empty.')
     made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
     due_at: Time | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])
     changed_at: Time | None = Field(default=None, description='Time of the last change of state, ISO 8601 in UTC.', examples=['2026-11-21T00:00:03Z'])
-    channel: str = Field(description='Channel of the last attempt; empty before the first attempt.', examples=['smtp'])
-    message_id: Uuid = Field(description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
-    language: str = Field(description='id or en; empty before the first attempt.', examples=['id'])
-    zone: str = Field(description='IANA zone of the branch; without a branch, of the institution.', examples=['Asia/Jakarta'])
+    channel: str | None = Field(default=None, description='Channel of the last attempt; empty before the first attempt.', examples=['smtp'])
+    message_id: Uuid | None = Field(default=None, description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
+    language: str | None = Field(default=None, description='id or en; empty before the first attempt.', examples=['id'])
+    zone: str | None = Field(default=None, description='IANA zone of the branch; without a branch, of the institution.', examples=['Asia/Jakarta'])
 
 
 class NoticesQuery(QueryModel):
     member: str = text('Id of a member whose notices are listed.', longest=64, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
     state: str = text('State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.', longest=16, example='unknown')
     kind: str = text('Kind of notices.', longest=32, example='overdue')
-    limit: Annotated[int, WholeNumber(1, 500)] = Field(default=50, description='Notices on a page.')
-    cursor: str = text('The `next` value of the previous page.', longest=64)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Notices on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
 
 
 class Notices(ResponseModel):
@@ -119,18 +120,19 @@ class Notices(ResponseModel):
 
     hits: list[Notice] = Field(description='The notices, the newest first.')
     total: int = Field(description='Number of notices on all pages, counted up to 1,000.', examples=[1])
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
-    has_more: bool = Field(description='True when there are more than `total`.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+    total_is_capped: bool = Field(description='True when there are more than `total`.')
 
 
 class OwnNoticesQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, 50)] = Field(default=20, description='Largest number of notices.')
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Largest number of notices.')
 
 
 class OwnNotices(ResponseModel):
     """The caller's own last notices."""
 
     hits: list[Notice] = Field(description='The notices, the newest first.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class Attempt(ResponseModel):
@@ -138,9 +140,9 @@ class Attempt(ResponseModel):
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f13-23456789abcd'])
     channel: str = Field(description='Name of the channel.', examples=['smtp'])
-    provider_id: str = Field(description="The provider's identifier of the message.", examples=['<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>'])
+    provider_id: str | None = Field(default=None, description="The provider's identifier of the message.", examples=['<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>'])
     state: str = Field(description='started, accepted, temporary, permanent, unknown, delivered, read or failed.', examples=['accepted'])
-    reason: str = Field(description='Reason code of a failure; empty when there is none.')
+    reason: str | None = Field(default=None, description='Reason code of a failure; null when there is none.')
     started_at: Time | None = Field(default=None, description='Time of the start, ISO 8601 in UTC.', examples=['2026-11-21T00:00:02Z'])
     ended_at: Time | None = Field(default=None, description="Time of the provider's response, ISO 8601 in UTC.", examples=['2026-11-21T00:00:03Z'])
 
@@ -149,7 +151,7 @@ class NoticeInFull(ResponseModel):
     """A notice with its text and attempts."""
 
     notice: Notice = Field(description='The notice.')
-    subject: str = Field(description='Subject that was sent.', examples=['Buku terlambat'])
+    subject: str | None = Field(default=None, description='Subject that was sent.', examples=['Buku terlambat'])
     text: str = Field(description='Text that was sent; empty before sending, after its deletion, and when the text had a one-time code.', examples=['Yth. Ibu Siti, …'])
     attempts: list[Attempt] = Field(description='Attempts, the first one first.')
 
@@ -224,7 +226,7 @@ class ChannelStatus(ResponseModel):
     name: str = Field(description='Name of the channel.', examples=['smtp'])
     state: str = Field(description='well, failing, or open (circuit open: nothing is sent until the next test).', examples=['well'])
     waiting: int = Field(description='Number of messages that wait for another attempt.')
-    last_reason: str = Field(description='Reason code of the last failure.')
+    last_reason: str | None = Field(default=None, description='Reason code of the last failure.')
     last_at: Time | None = Field(default=None, description='Time of the last change of state.', examples=['2026-11-21T00:00:03Z'])
     days: list[ChannelDay] = Field(description='Counts of the last 30 days.')
     refused_addresses: int = Field(description='Number of addresses that the channel refused permanently.', examples=[2])
@@ -234,6 +236,7 @@ class Channels(ResponseModel):
     """The channels of the setting CHANNELS."""
 
     hits: list[ChannelStatus] = Field(description='The channels, in order of fallback.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class SendingRules(ResponseModel):
@@ -260,7 +263,7 @@ class Letter(ResponseModel):
 
     member_id: Uuid = Field(description='Identifier of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str = Field(description='Name of the member, or of the guardian of a child.', examples=['Rahmawati'])
-    address: str = Field(description='Address of the letter.', examples=['Jl. Proklamasi No. 4, Padang'])
+    address: str | None = Field(default=None, description='Address of the letter.', examples=['Jl. Proklamasi No. 4, Padang'])
     notice_ids: list[Uuid] = Field(description='Identifiers of the notices in the letter.', examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
     titles: list[str] = Field(description='Titles in the letter.', examples=[['Merantau ke Deli']])
     oldest_at: Time | None = Field(default=None, description='Time since which the oldest notice waits, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
@@ -269,7 +272,7 @@ class Letter(ResponseModel):
 class LetterGroup(ResponseModel):
     """Letters of one class or study programme, or of one street."""
 
-    name: str = Field(description='The group or street; empty when unknown.', examples=['SMPN 1 · VII B'])
+    name: str | None = Field(default=None, description='The group or street; null when unknown.', examples=['SMPN 1 · VII B'])
     letters: list[Letter] = Field(description='Letters by name.')
 
 
@@ -277,7 +280,7 @@ class Letters(ResponseModel):
     """The print list."""
 
     groups: list[LetterGroup] = Field(description='Groups or streets by name.')
-    has_more: bool = Field(description='True when there are more letters, which have waited for less time.')
+    total_is_capped: bool = Field(description='True when there are more letters, which have waited for less time.')
 
 
 class HandOverBody(Body):
@@ -303,7 +306,7 @@ class Provider(ResponseModel):
 class TemplateText(ResponseModel):
     """The text of a template."""
 
-    subject: str = Field(description='Subject of e-mails, push messages and letters: one line without personal data.', examples=['Batas kembali buku: {{ due_on|date }}'])
+    subject: str | None = Field(default=None, description='Subject of e-mails, push messages and letters: one line without personal data.', examples=['Batas kembali buku: {{ due_on|date }}'])
     body: str = Field(description='Body, with variables and the markup of docs/notices.md.', examples=['**{{ title }}** kembali paling lambat {{ due_on|date }}.\n'])
     provider: Provider = Field(description='The approved template; only for WhatsApp.')
 
@@ -316,7 +319,7 @@ class Template(ResponseModel):
     language: str = Field(description='id or en.', examples=['id'])
     version: int = Field(description='Version, for If-Match; 0 for the default text.', examples=[1])
     text: TemplateText = Field(description='The text.')
-    saved_by: Uuid = Field(description='Account (UUID) that saved the version; empty for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
+    saved_by: Uuid | None = Field(default=None, description='Account (UUID) that saved the version; null for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
     saved_at: Time | None = Field(default=None, description='Time at which the version was saved, ISO 8601 in UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
@@ -331,7 +334,7 @@ class ProviderBody(Body):
 class NoticeTextBody(Body):
     """The text of a template."""
 
-    subject: str = Field(default="", description='Subject of e-mails, push messages and letters: one line without personal data.', max_length=500, examples=['Batas kembali buku: {{ due_on|date }}'])
+    subject: str | None = Field(default=None, description='Subject of e-mails, push messages and letters: one line without personal data.', max_length=500, examples=['Batas kembali buku: {{ due_on|date }}'])
     body: str = Field(description='Body, with variables and the markup of docs/notices.md.', max_length=20000, examples=['**{{ title }}** kembali paling lambat {{ due_on|date }}.\n'])
     provider: ProviderBody | None = Field(default=None, description='The approved template; only for WhatsApp.')
 
@@ -381,6 +384,7 @@ class TemplateVersions(ResponseModel):
 
     total: int = Field(description='Number of versions in the list.', examples=[1])
     hits: list[Template] = Field(description='The versions, the newest first; at most 100.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class RestoreBody(Body):
@@ -401,12 +405,12 @@ class PreviewBody(Body):
 class NoticePreview(ResponseModel):
     """A rendered notice."""
 
-    subject: str = Field(description='Subject of e-mails, push messages and letters.')
-    text: str = Field(description='Plain text.', examples=['Perpustakaan Kota: "Kemarau" mohon dikembalikan paling lambat Selasa, 24 November 2026.'])
-    html: str = Field(description='HTML, for e-mail.')
+    subject: str | None = Field(default=None, description='Subject of e-mails, push messages and letters.')
+    text: str | None = Field(default=None, description='Plain text.', examples=['Perpustakaan Kota: "Kemarau" mohon dikembalikan paling lambat Selasa, 24 November 2026.'])
+    html: str | None = Field(default=None, description='HTML, for e-mail.')
     provider: Provider = Field(description="For WhatsApp: the provider's template with the values of its parameters.")
-    sms_length: int = Field(description='For SMS: number of characters; one message has at most 160.', examples=[88])
-    sms_messages: int = Field(description='For SMS: number of messages that are charged.', examples=[1])
+    sms_length: int | None = Field(default=None, description='For SMS: number of characters; one message has at most 160.', examples=[88])
+    sms_messages: int | None = Field(default=None, description='For SMS: number of messages that are charged.', examples=[1])
 
 
 class NoticeTestBody(Body):
@@ -420,7 +424,7 @@ class NoticeTest(ResponseModel):
     """The result of a test."""
 
     state: str = Field(description='accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a repeated request.', examples=['accepted'])
-    reason: str = Field(description='Reason code; empty when there is none.')
+    reason: str | None = Field(default=None, description='Reason code; null when there is none.')
 
 
 class Webhook(ResponseModel):
@@ -432,7 +436,7 @@ class Webhook(ResponseModel):
     kinds: list[str] = Field(description='Kinds of events.', examples=[['loan.opened', 'loan.returned']])
     with_members: bool = Field(description='True when events have ids of members. Events never have names or contact data.')
     state: str = Field(description='active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker (MAKER_WITHOUT_SCOPES).', examples=['active'])
-    reason: str = Field(description='Reason code of the last failure; empty after a delivery.')
+    reason: str | None = Field(default=None, description='Reason code of the last failure; null after a delivery.')
     made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     last_delivered_at: Time | None = Field(default=None, description='Time of the last delivery, ISO 8601 in UTC.')
     failing_since: Time | None = Field(default=None, description='Time of the first failure after the last delivery, ISO 8601 in UTC.')
@@ -457,11 +461,12 @@ class Webhooks(ResponseModel):
 
     total: int = Field(description='Number of subscriptions.', examples=[1])
     hits: list[Webhook] = Field(description='The subscriptions.')
+    next: None = Field(default=None, description='Always null: the list has one page.')
 
 
 class DeliveriesQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, 200)] = Field(default=50, description='Events on a page.')
-    cursor: str = text('The `next` value of the previous page.', longest=64)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Events on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
 
 
 class DeliveryAttempt(ResponseModel):
@@ -479,7 +484,7 @@ class Delivery(ResponseModel):
     id: Uuid = Field(description='Identifier of the event, which is the cursor of a replay.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: str = Field(description='Kind of the event.', examples=['loan.opened'])
     occurred_at: Time | None = Field(default=None, description='Time of the event, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
-    delivered_at: Time | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; absent while the event waits.')
+    delivered_at: Time | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; null while the event waits.')
     attempts: list[DeliveryAttempt] = Field(description='The last 20 attempts, in order.')
 
 
@@ -488,7 +493,7 @@ class Deliveries(ResponseModel):
 
     webhook: Webhook = Field(description='The webhook.')
     hits: list[Delivery] = Field(description='The events, the newest first.')
-    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
 class ChangedWebhookBody(Body):

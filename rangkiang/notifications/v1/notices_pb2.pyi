@@ -43,15 +43,15 @@ class Notice(_message.Message):
     id: _builtins.str
     """Identifier (UUID)."""
     member_id: _builtins.str
-    """Identifier (UUID) of the member; empty after the member was erased."""
+    """Identifier (UUID) of the member; null after the member was erased."""
     kind: _builtins.str
     """Kind of notice: due_soon, overdue, loan_receipt …"""
     loan_id: _builtins.str
     """Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan."""
     item_id: _builtins.str
-    """Identifier (UUID) of the item; empty when `loan_id` is."""
+    """Identifier (UUID) of the item; null when `loan_id` is."""
     title: _builtins.str
-    """Title of the item; empty when `loan_id` is."""
+    """Title of the item; null when `loan_id` is."""
     state: _builtins.str
     """State."""
     reason: _builtins.str
@@ -156,7 +156,7 @@ class ListNoticesReply(_message.Message):
     total: _builtins.int
     """Number of notices on all pages, counted up to 1,000."""
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     has_more: _builtins.bool
     """True when there are more than `total`."""
     @_builtins.property
@@ -306,7 +306,7 @@ class Attempt(_message.Message):
     state: _builtins.str
     """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
     reason: _builtins.str
-    """Reason code of a failure; empty when there is none."""
+    """Reason code of a failure; null when there is none."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the start, ISO 8601 in UTC."""

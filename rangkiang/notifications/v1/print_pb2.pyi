@@ -80,7 +80,7 @@ class PrintGroup(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     LETTERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The group or street; empty when unknown."""
+    """The group or street; null when unknown."""
     @_builtins.property
     def letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Letter]:
         """Letters by name."""

@@ -42,7 +42,7 @@ class Template(_message.Message):
     version: _builtins.int
     """Version, for If-Match; 0 for the default text."""
     saved_by: _builtins.str
-    """Account (UUID) that saved the version; empty for version 0."""
+    """Account (UUID) that saved the version; null for version 0."""
     @_builtins.property
     def text(self) -> Global___TemplateText:
         """The text."""
@@ -677,7 +677,7 @@ class SendTestReply(_message.Message):
     repeated request.
     """
     reason: _builtins.str
-    """Reason code; empty when there is none."""
+    """Reason code; null when there is none."""
     def __init__(
         self,
         *,

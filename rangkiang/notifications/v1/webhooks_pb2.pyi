@@ -54,7 +54,7 @@ class Webhook(_message.Message):
     (MAKER_WITHOUT_SCOPES).
     """
     reason: _builtins.str
-    """Reason code of the last failure; empty after a delivery."""
+    """Reason code of the last failure; null after a delivery."""
     failures: _builtins.int
     """Number of consecutive failures."""
     waiting: _builtins.int
@@ -306,7 +306,7 @@ class Delivery(_message.Message):
 
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the delivery, ISO 8601 in UTC; absent while the event waits."""
+        """Time of the delivery, ISO 8601 in UTC; null while the event waits."""
 
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryAttempt]:
@@ -340,7 +340,7 @@ class ListDeliveriesReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Cursor of the next page; absent on the last page."""
+    """Cursor of the next page; null on the last page."""
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property

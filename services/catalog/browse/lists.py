@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
@@ -15,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
+from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from chassis.database.db import Database
 from chassis.errors import Invalid
 from services.catalog import queries
@@ -31,7 +30,6 @@ EXTRA_ROWS = 10  # read beyond the limit, because some headings may no longer ha
 ROUNDS = 5  # of reading; after the last the page is short, and its cursor continues
 MOST_FORMS = 20  # of one heading
 BRANCHES_AT_ONCE = 50  # SELECTs in one statement
-_LONGEST_CURSOR = 2_000
 
 Columns = TypeVarTuple("Columns")
 
@@ -86,7 +84,7 @@ def browse(
     before  entries before the position, at most 50
     after   entries from the position, at most 50; 0 for 20
     cursor  BrowsePage.previous or next, instead of kind and term
-    raises  Invalid      BROWSE_KIND_UNKNOWN, TERM_TOO_LONG, LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
+    raises  Invalid      BROWSE_KIND_UNKNOWN, TERM_TOO_LONG, LIMIT_OUT_OF_BOUNDS, CURSOR_INVALID
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     for value in (before, after):
@@ -135,8 +133,7 @@ class Position:
     after_entry: bool = False
 
     def __str__(self) -> str:
-        packed = orjson.dumps([self.kind, self.sort, self.tie, self.back])
-        return urlsafe_b64encode(packed).decode().rstrip("=")
+        return write_cursor("browse", self.kind, self.sort, self.tie, self.back)
 
 
 def position_of(kind: str, term: str) -> Position:
@@ -154,21 +151,12 @@ def position_of(kind: str, term: str) -> Position:
 def position_from_cursor(text: str) -> Position:
     """Decode the cursor of a list.
 
-    raises  Invalid  CURSOR_FOREIGN
+    raises  Invalid  CURSOR_INVALID
     """
-    try:
-        packed = urlsafe_b64decode(text[:_LONGEST_CURSOR] + "=" * (-len(text[:_LONGEST_CURSOR]) % 4))
-        kind, sort, tie, back = orjson.loads(packed)
-    except (binascii.Error, ValueError, TypeError):
-        raise _cursor_foreign() from None
-    has_valid_types = kind in KINDS and isinstance(sort, str) and isinstance(tie, str) and isinstance(back, bool)
-    if not has_valid_types or "\x00" in sort + tie:
-        raise _cursor_foreign()
+    kind, sort, tie, back = read_cursor(text, "browse", str, str, str, bool)
+    if kind not in KINDS:
+        raise cursor_invalid()
     return Position(kind, sort, tie, back, after_entry=True)
-
-
-def _cursor_foreign() -> Invalid:
-    return Invalid("CURSOR_FOREIGN")
 
 
 class Row(NamedTuple):

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.branches import full_code
 from chassis.context import Context
+from chassis.cursors import read_cursor, write_cursor
 from chassis.database.sql import insert_for
 from chassis.errors import Invalid, NotFound, Outdated, Refused
-from chassis.ids import parse_id
+from chassis.ids import parse_id, parse_or_nil
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.lending import lock_records, put_holdings
 from services.catalog.items.stored_items import source_barcode_of
@@ -79,7 +80,7 @@ def list_items(
     limit           1 to MOST_LISTED; 0 for USUALLY_LISTED
     barcode         as scanned; "" for any
     fast_adds_only  those that desks added and no import has updated since
-    raises  Invalid  LIMIT_OUT_OF_BOUNDS, and the errors of parse_id
+    raises          Invalid  LIMIT_OUT_OF_BOUNDS, CURSOR_INVALID
     """
     if not 0 <= limit <= MOST_LISTED:
         raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_LISTED)
@@ -90,9 +91,10 @@ def list_items(
     if barcode:
         statement = statement.where(Item.barcode == barcode.strip())
     if cursor:
-        statement = statement.where(Item.id > parse_id(cursor))
-    rows = session.execute(statement.order_by(Item.id).limit(most)).all()
-    return [_edited(row) for row in rows], str(rows[-1].id) if len(rows) == most else ""
+        statement = statement.where(Item.id > read_cursor(cursor, "items", UUID)[0])
+    rows = session.execute(statement.order_by(Item.id).limit(most + 1)).all()
+    following = write_cursor("items", rows[most - 1].id) if len(rows) > most else ""
+    return [_edited(row) for row in rows[:most]], following
 
 
 def change_item(
@@ -169,10 +171,10 @@ def _override(session: Session, row: Any, barcode: str | None, status: str | Non
 
 
 def _row(session: Session, item_id: str, context: Context) -> Any:
-    statement = _ITEMS.where(Item.id == parse_id(item_id), Item.institution_id == parse_id(context.institution))
+    statement = _ITEMS.where(Item.id == parse_or_nil(item_id), Item.institution_id == parse_id(context.institution))
     row = session.execute(statement).first()
     if row is None:
-        raise NotFound("ITEM_NOT_FOUND", item=item_id)
+        raise NotFound("ITEM_NOT_FOUND", item=item_id[:64])
     return row
 
 

@@ -126,7 +126,7 @@ def search(
     tree       in place of a query; strict, without highlights and reasons, and never answered from the tables
     offset     hits to skip, in place of a cursor; only of a tree
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
-                            LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN, PAGING_TOO_DEEP, QUERY_AND_TREE, OFFSET_NEEDS_TREE,
+                            LIMIT_OUT_OF_BOUNDS, CURSOR_INVALID, PAGING_TOO_DEEP, QUERY_AND_TREE, OFFSET_NEEDS_TREE,
                             and of a tree those of boolean.matching.build_match
                Unavailable  DATABASE_UNAVAILABLE; of a tree also SEARCH_UNAVAILABLE, INDEX_BUILDING
                TooLate      DEADLINE_PASSED

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -13,7 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis.branches import full_code
-from chassis.errors import Invalid, NotFound, Refusal
+from chassis.cursors import moment, read_cursor, write_cursor
+from chassis.errors import NotFound, Refusal
 from chassis.sentences import LocalText, sentence
 from services.circulation import rules
 from services.circulation.calendars import local_date
@@ -66,7 +66,7 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     """List loans of an institution.
 
     raises  NotFound  BORROWER_UNKNOWN, COPY_UNKNOWN, BRANCH_UNKNOWN
-            Invalid   LOANS_CURSOR_INVALID
+            Invalid   CURSOR_INVALID
     """
     borrower_id = None
     if loan_filter.member:
@@ -79,7 +79,7 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     limit = min(loan_filter.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
     query = LOANS.where(*conditions).order_by(Loan.due_at, Loan.id).limit(limit + 1)
     if loan_filter.cursor:
-        due_at, loan_id = read_cursor(loan_filter.cursor, datetime.fromisoformat)
+        due_at, loan_id = read_cursor(loan_filter.cursor, "loans", moment, UUID)
         query = query.where(or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id)))
     rows = session.execute(query).all()
     branches = branches_of(session, institution_id)
@@ -87,7 +87,7 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     return LoanPage(
         views,
         total,
-        write_cursor(rows[limit - 1][0].due_at, rows[limit - 1][0].id) if len(rows) > limit else "",
+        write_cursor("loans", rows[limit - 1][0].due_at, rows[limit - 1][0].id) if len(rows) > limit else "",
         borrower_id,
     )
 
@@ -250,18 +250,3 @@ def local_today(session: Session, act: Act) -> date:
     """Return the day of an act in the zone of the institution's first branch, or in UTC without a branch."""
     branches = branches_of(session, act.institution_id).all
     return local_date(calendar_of(session, branches[0].id), act.now) if branches else act.now.date()
-
-
-def write_cursor(moment: date, row_id: UUID) -> str:
-    """Return the cursor of a page after the row with this day or moment and this id."""
-    return base64.urlsafe_b64encode(f"{moment.isoformat()} {row_id}".encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, read: Callable[[str], Moment]) -> tuple[Moment, UUID]:
-    """Return the day or moment and the id of a cursor. Raises Invalid LOANS_CURSOR_INVALID."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        moment, _, row_id = text.partition(" ")
-        return read(moment), UUID(row_id)
-    except ValueError:
-        raise Invalid("LOANS_CURSOR_INVALID") from None

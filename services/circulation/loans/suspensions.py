@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import audit
 from chassis.bus.events import emit
+from chassis.cursors import read_cursor, write_cursor
 from chassis.errors import Invalid, Refused
 from rangkiang.circulation.v1.events_pb2 import SuspensionEnded
 from services.circulation.loans.acts import LONGEST_REASON, Act, change_borrower
@@ -19,8 +21,6 @@ from services.circulation.loans.lists import (
     in_force,
     local_today,
     period,
-    read_cursor,
-    write_cursor,
 )
 from services.circulation.loans.renewals import find_known_borrower
 from services.circulation.rules import SuspensionDays
@@ -39,7 +39,7 @@ class SuspensionPage:
 def list_suspensions(session: Session, act: Act, *, limit: int = 0, cursor: str = "") -> SuspensionPage:
     """List the borrowers of an institution with a suspension that is in force or follows.
 
-    raises  Invalid  LOANS_CURSOR_INVALID
+    raises  Invalid  CURSOR_INVALID
     """
     conditions = [Suspension.institution_id == act.institution_id, *in_force(local_today(session, act))]
     total = session.execute(select(func.count(Suspension.borrower_id.distinct())).where(*conditions)).scalar_one()
@@ -54,10 +54,10 @@ def list_suspensions(session: Session, act: Act, *, limit: int = 0, cursor: str 
         .limit(limit + 1)
     )
     if cursor:
-        day, borrower_id = read_cursor(cursor, date.fromisoformat)
+        day, borrower_id = read_cursor(cursor, "suspensions", date.fromisoformat, UUID)
         query = query.having(or_(last > day, and_(last == day, Borrower.id > borrower_id)))
     rows = [(borrower, period(first, end)) for borrower, first, end in session.execute(query)]
-    more = write_cursor(rows[limit - 1][1].ends_on, rows[limit - 1][0].id) if len(rows) > limit else ""
+    more = write_cursor("suspensions", rows[limit - 1][1].ends_on, rows[limit - 1][0].id) if len(rows) > limit else ""
     return SuspensionPage(rows[:limit], total, more)
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from chassis import clock, rpc
 from chassis.audit.access_log import AccessLog
 from chassis.context import Context
+from chassis.cursors import cursor_invalid
 from chassis.database.db import Database
-from chassis.errors import Invalid, NotFound
+from chassis.errors import NotFound
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads
 from chassis.rpc.status import refusal_message
@@ -194,7 +195,7 @@ class ListMethods:
         """Return a page of the copies on loan or in transit, in order of id; the last page has the policies."""
         after = read_id(request.cursor)
         if request.cursor and after is None:
-            raise Invalid("LOANS_CURSOR_INVALID")
+            raise cursor_invalid()
         query = (
             select(Copy, Loan)
             .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))

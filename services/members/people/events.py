@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.errors import Invalid
+from chassis.cursors import read_cursor, write_cursor
 from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
 from services.members.people.drafts import Draft
@@ -113,17 +113,15 @@ def emit_expiring(
 def snapshot(session: Session, cursor: str) -> wire.SnapshotReply:
     """Return one page of the members of every institution, in the order of ids.
 
-    raises  Invalid  MEMBERS_CURSOR_INVALID
+    raises  Invalid  CURSOR_INVALID
     """
     query = select(Member).where(Member.erased_at.is_(None)).order_by(Member.id).limit(MOST_MEMBERS)
     if cursor:
-        try:
-            query = query.where(Member.id > UUID(cursor))
-        except ValueError:
-            raise Invalid("MEMBERS_CURSOR_INVALID") from None
+        (after,) = read_cursor(cursor, "snapshot", UUID)
+        query = query.where(Member.id > after)
     page = list(session.scalars(query))
     if len(page) == MOST_MEMBERS:
-        return wire.SnapshotReply(members=copies_of(session, page), cursor=str(page[-1].id))
+        return wire.SnapshotReply(members=copies_of(session, page), cursor=write_cursor("snapshot", page[-1].id))
     erased = session.scalars(select(Tombstone.member_id).order_by(Tombstone.at))
     return wire.SnapshotReply(members=copies_of(session, page), erased_ids=[str(member_id) for member_id in erased])
 

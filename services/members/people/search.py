@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,12 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, literal_column, o
 from sqlalchemy.orm import Session, aliased
 
 from chassis import clock
-from chassis.errors import Invalid
+from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from services.members.people import names
 from services.members.people.values import is_card_number
 from services.members.tables import Block, Card, Member, MemberLookup, MemberWord
 
-LONGEST_LIST = 50
+LONGEST_LIST = 100
 MOST_COUNTED = 200
 # A member may have several words with the same prefix.
 _MOST_READ = MOST_COUNTED + 20
@@ -43,7 +42,7 @@ class Found:
 def find(session: Session, institution_id: UUID, query: str, *, limit: int, cursor: str = "") -> Found:
     """Find members by a number or by words, in order of names; members with that number come first.
 
-    raises  Invalid  MEMBERS_CURSOR_INVALID
+    raises  Invalid  CURSOR_INVALID
     """
     limit = min(max(limit, 1), LONGEST_LIST)
     offset = _offset(cursor)
@@ -52,7 +51,9 @@ def find(session: Session, institution_id: UUID, query: str, *, limit: int, curs
     has_more = is_cut or len(ids) > MOST_COUNTED
     ids = ids[:MOST_COUNTED]
     end = offset + limit
-    return Found(load(session, ids[offset:end]), len(ids), has_more, _cursor(end) if end < len(ids) else "")
+    return Found(
+        load(session, ids[offset:end]), len(ids), has_more, write_cursor("members", end) if end < len(ids) else ""
+    )
 
 
 def find_by_hash(session: Session, institution_id: UUID, hashes: dict[str, bytes], *, limit: int) -> Found:
@@ -152,18 +153,10 @@ def _begins(words: type[MemberWord], prefix: str) -> ColumnElement[bool]:
     return and_(words.word >= prefix, words.word < prefix + LAST_LETTER)
 
 
-def _cursor(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"m{offset}".encode()).decode().rstrip("=")
-
-
 def _offset(cursor: str) -> int:
     if not cursor:
         return 0
-    try:
-        text = base64.urlsafe_b64decode(cursor[:40] + "=" * (-len(cursor) % 4)).decode("ascii")
-        offset = int(text.removeprefix("m"))
-    except ValueError:
-        raise Invalid("MEMBERS_CURSOR_INVALID") from None
-    if not 0 <= offset <= MOST_COUNTED or not text.startswith("m"):
-        raise Invalid("MEMBERS_CURSOR_INVALID")
-    return offset
+    (offset,) = read_cursor(cursor, "members", int)
+    if not 0 <= offset <= MOST_COUNTED:
+        raise cursor_invalid()
+    return int(offset)

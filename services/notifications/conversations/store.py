@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, select, tuple_, update
+from sqlalchemy import and_, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.cursors import cursor_invalid, moment, read_cursor, write_cursor
 from chassis.database.column_types import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id, parse_or_nil
@@ -148,22 +149,27 @@ class Page:
 def list_conversations(session: Session, *, state: str, limit: int, cursor: str = "") -> Page:
     """List conversations: open ones the oldest first, done ones the newest first.
 
-    cursor  cursor of the previous page with the same state; without a state there is only one page
-    raises  Invalid  NOTICES_CURSOR_INVALID
+    cursor  cursor of the previous page with the same state
+    raises  Invalid  CURSOR_INVALID
     """
     where = [Conversation.state == state] if state else []
     total = session.scalar(select(func.count()).select_from(Conversation).where(*where)) or 0
     place = tuple_(Conversation.last_at, Conversation.id)
-    if cursor and state:
-        last = session.get(Conversation, parse_or_nil(cursor))
-        if last is None:
-            raise Invalid("NOTICES_CURSOR_INVALID")
-        here = tuple_(literal(last.last_at, UtcTime), literal(last.id, Id))
-        where.append(place < here if state == DONE else place > here)
+    if cursor:
+        of, its_state, last_at, last_id = read_cursor(cursor, "conversations", str, str, moment, UUID)
+        if of != state:
+            raise cursor_invalid()
+        here = tuple_(literal(last_at, UtcTime), literal(last_id, Id))
+        beyond = place < here if state == DONE else place > here
+        where.append(or_(Conversation.state < its_state, and_(Conversation.state == its_state, beyond)))
     keys = (Conversation.last_at, Conversation.id)
     order = [key.desc() for key in keys] if state == DONE else [Conversation.state.desc(), *keys]
     rows = list(session.scalars(select(Conversation).where(*where).order_by(*order).limit(limit + 1)))
-    return Page(rows[:limit], total, str(rows[limit - 1].id) if state and len(rows) > limit else "")
+    return Page(rows[:limit], total, _cursor(state, rows[limit - 1]) if len(rows) > limit else "")
+
+
+def _cursor(state: str, last: Conversation) -> str:
+    return write_cursor("conversations", state, last.state, last.last_at, last.id)
 
 
 def find(session: Session, conversation_id: str) -> Conversation:

@@ -15,7 +15,7 @@ from chassis.audit.access_log import AccessLog
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import Forbidden
-from chassis.ids import parse_id
+from chassis.ids import parse_id, parse_or_nil
 from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from chassis.security.encryption import MasterKey, require_master_key
@@ -103,7 +103,7 @@ class ConversationMethods:
     def TakeConversation(
         self, request: wire.TakeConversationRequest, session: Session, caller: Context
     ) -> wire.TakeConversationReply:
-        row = store.take(session, parse_id(request.id), caller.actor)
+        row = store.take(session, parse_or_nil(request.id), caller.actor)
         audit.record(session, caller, "notifications.take_conversation", kind="conversation", object_id=row.id)
         return wire.TakeConversationReply(id=str(row.id), state=row.state)
 
@@ -111,7 +111,7 @@ class ConversationMethods:
     def ReplyConversation(
         self, request: wire.ReplyConversationRequest, session: Session, caller: Context
     ) -> wire.ReplyConversationReply:
-        row = store.reply(session, self._master, parse_id(request.id), request.text)
+        row = store.reply(session, self._master, parse_or_nil(request.id), request.text)
         audit.record(session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id)
         return wire.ReplyConversationReply(id=str(row.id), state=row.state)
 
@@ -119,7 +119,7 @@ class ConversationMethods:
     def CloseConversation(
         self, request: wire.CloseConversationRequest, session: Session, caller: Context
     ) -> wire.CloseConversationReply:
-        row = store.close(session, parse_id(request.id))
+        row = store.close(session, parse_or_nil(request.id))
         audit.record(session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id)
         return wire.CloseConversationReply(id=str(row.id), state=row.state)
 

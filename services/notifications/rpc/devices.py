@@ -11,7 +11,7 @@ from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.http.outgoing import OutgoingClient
-from chassis.ids import parse_id
+from chassis.ids import parse_id, parse_or_nil
 from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.notifications.v1 import devices_pb2 as wire
@@ -65,7 +65,7 @@ class DeviceMethods:
     def RemoveOwnDevice(
         self, request: wire.RemoveOwnDeviceRequest, session: Session, caller: Context
     ) -> wire.RemoveOwnDeviceReply:
-        device_id = parse_id(request.id)
+        device_id = parse_or_nil(request.id)
         push_devices.remove_device(session, parse_id(caller.actor), device_id)
         audit.record(session, caller, "notifications.remove_device", kind="push_device", object_id=device_id)
         return wire.RemoveOwnDeviceReply()

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
+from chassis.cursors import read_cursor, write_cursor
 from chassis.errors import Forbidden, Invalid, NotFound, Outdated, Refused
 from chassis.http.outgoing import OutgoingClient
-from chassis.ids import new_id, parse_id
+from chassis.ids import new_id, parse_id, parse_or_nil
 from chassis.security.encryption import MasterKey
 from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookEvent
@@ -115,10 +116,10 @@ def list_own(session: Session, caller: Context) -> list[Webhook]:
 
 def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool = True) -> Webhook:
     """Return a webhook that the caller may manage, locked unless it is only read. Raises NotFound WEBHOOK_UNKNOWN."""
-    query = select(Webhook).where(Webhook.id == parse_id(webhook_id))
+    query = select(Webhook).where(Webhook.id == parse_or_nil(webhook_id))
     row = session.scalar(query.with_for_update() if locks else query)
     if row is None or (STAFF_SCOPE not in caller.scopes and row.client_id != caller.actor):
-        raise NotFound("WEBHOOK_UNKNOWN", id=webhook_id)
+        raise NotFound("WEBHOOK_UNKNOWN", id=webhook_id[:64])
     return row
 
 
@@ -184,16 +185,14 @@ def ping(session: Session, row: Webhook) -> WebhookEvent:
 def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookEvent], str]:
     """Return the events for a webhook, the newest first, and the cursor of the next page; "" on the last page.
 
-    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN
+    raises  Invalid  CURSOR_INVALID
     """
     query = select(WebhookEvent).where(WebhookEvent.webhook_id == row.id)
     if cursor:
-        try:
-            query = query.where(WebhookEvent.id < UUID(cursor))
-        except ValueError:
-            raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor[:40]) from None
+        (before,) = read_cursor(cursor, "deliveries", UUID)
+        query = query.where(WebhookEvent.id < before)
     events = list(session.scalars(query.order_by(WebhookEvent.id.desc()).limit(limit + 1)))
-    return events[:limit], str(events[limit - 1].id) if len(events) > limit else ""
+    return events[:limit], write_cursor("deliveries", events[limit - 1].id) if len(events) > limit else ""
 
 
 def remove(session: Session, row: Webhook) -> None:

@@ -105,7 +105,7 @@ def test_the_list_has_a_row_for_each_member_whose_suspension_is_in_force_the_fir
         assert [(row.card, row.group, row.suspension.ends_on, row.suspension.days) for row in rows] == [
             (late, "", "2026-03-14", 3), (later, "XI A", "2026-03-18", 7),
         ]  # fmt: skip
-        assert reasons(lambda: listed(library, cursor="x")) == {"LOANS_CURSOR_INVALID"}
+        assert reasons(lambda: listed(library, cursor="x")) == {"CURSOR_INVALID"}
     with at("2026-03-15T10:00:00+07:00"):
         assert [row.card for row in listed(library).suspensions] == [later], "the 14th has passed"
         assert library.call("ListSuspensions", wire.ListSuspensionsRequest(), institution=str(UNAND)).total == 0

@@ -33,9 +33,9 @@ REFUSED = (
     ({"kind": "author", "term": "x" * 201}, "TERM_TOO_LONG"),
     ({"kind": "author", "before": 51}, "LIMIT_OUT_OF_BOUNDS"),
     ({"kind": "author", "after": 51}, "LIMIT_OUT_OF_BOUNDS"),
-    ({"kind": "author", "cursor": "bukan"}, "CURSOR_FOREIGN"),
-    ({"kind": "author", "cursor": "WzEsMiwzLDRd"}, "CURSOR_FOREIGN"),
-    ({"kind": "author", "cursor": "é" * 3000}, "CURSOR_FOREIGN"),
+    ({"kind": "author", "cursor": "bukan"}, "CURSOR_INVALID"),
+    ({"kind": "author", "cursor": "WzEsMiwzLDRd"}, "CURSOR_INVALID"),
+    ({"kind": "author", "cursor": "é" * 3000}, "CURSOR_INVALID"),
 )
 
 

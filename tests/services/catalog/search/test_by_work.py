@@ -67,5 +67,5 @@ def test_pages_of_works_follow_one_another(library: Library) -> None:
 
 def test_a_cursor_of_records_is_foreign_to_works(shelf: Library) -> None:
     cursor = shelf.find("bumi", limit=1).next
-    with pytest.raises(Invalid, match="CURSOR_FOREIGN"):
+    with pytest.raises(Invalid, match="CURSOR_INVALID"):
         shelf.find("bumi", limit=1, cursor=cursor, by_work=True)

@@ -127,7 +127,7 @@ def test_any_position_is_reached_by_number(shelf: Library) -> None:
         ({"tree": tree, "offset": 10_000}, "PAGING_TOO_DEEP"),
         ({"query": "surau", "offset": 1}, "OFFSET_NEEDS_TREE"),
         ({"query": "surau", "tree": tree}, "QUERY_AND_TREE"),
-        ({"tree": Clause("surau"), "cursor": pages[1].next}, "CURSOR_FOREIGN"),
+        ({"tree": Clause("surau"), "cursor": pages[1].next}, "CURSOR_INVALID"),
     ):
         with pytest.raises(Invalid, match=reason):
             shelf.find(**options)  # type: ignore[arg-type]
