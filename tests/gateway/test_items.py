@@ -65,9 +65,9 @@ def test_an_item_is_added_once_changed_at_its_version_and_shown_as_out(http: htt
     taken = http.post("/api/v1/fast-adds", json=body, headers={"Idempotency-Key": "k2"})
     assert (taken.status_code, taken.json()["refusals"][0]["reason"]) == (409, "BARCODE_TAKEN")
     assert "Negeri 5 Menara" in taken.text
-    assert http.get("/api/v1/items?fast_add=true").json() == {"hits": [item]}
-    assert http.get("/api/v1/items?barcode=N").json() == {"hits": [item]}
-    assert http.get("/api/v1/items?barcode=N&fast_add=true").json() == {"hits": [item]}
+    assert http.get("/api/v1/items?fast_add=true").json() == {"hits": [item], "next": None}
+    assert http.get("/api/v1/items?barcode=N").json() == {"hits": [item], "next": None}
+    assert http.get("/api/v1/items?barcode=N&fast_add=true").json() == {"hits": [item], "next": None}
     assert [hit["barcode"] for hit in http.get("/api/v1/items").json()["hits"]] == ["A", "N"]
     assert http.get("/api/v1/items?barcode=NN").json() == {"hits": []}
 

@@ -119,7 +119,7 @@ class Library:
             page = self.search(q, limit=limit, **query)
             while not page["changed"]:
                 ids.extend(hit["id"] for hit in page["hits"])
-                if "next" not in page:
+                if page["next"] is None:
                     return True
                 page = self.search(q, limit=limit, cursor=page["next"], **query)
             return False

@@ -216,7 +216,7 @@ def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
     if not cursor:
         return 0
     of_webhook = WebhookEvent.webhook_id == row.id
-    first: UUID = parse_id(cursor)
+    first = parse_or_nil(cursor)
     if session.scalar(select(WebhookEvent.id).where(of_webhook, WebhookEvent.id == first)) is None:
         raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor)
     again = update(WebhookEvent).where(of_webhook, WebhookEvent.id >= first, WebhookEvent.delivered_at.is_not(None))
