@@ -1,6 +1,6 @@
 """Models of the HTTP API, which `make proto` generates from messages, and the conversion between models and messages.
 
-An empty value of a field with `omit_empty` is null in a model. Times are ISO 8601 in UTC. `options.proto` has the rest.
+An empty value is null where the model may have null. Times are ISO 8601 in UTC. `options.proto` has the rest.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _inside(name: str, convert: _Convert) -> _Convert:
 
 
 def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Json) -> _Convert:
-    name, omit_empty = field.name, options.omit_empty
+    name, omit_empty = field.name, type(None) in get_args(annotation)
     if options.stored:
         empty = b"[]" if options.is_list else b"{}"
         return lambda message, _: orjson.loads(getattr(message, name) or empty)

@@ -37,8 +37,8 @@ class Institutions(ResponseModel):
     """Number of institutions."""
     hits: list[Institution]
     """The institutions, by code."""
-    next: None = None
-    """Always null: the list has one page."""
+    next: str | None = None
+    """Null: the list has one page."""
 
 
 class Branch(models.Branch):
@@ -53,8 +53,8 @@ class Branches(ResponseModel):
     """Number of branches."""
     hits: list[Branch]
     """The branches, by institution and code."""
-    next: None = None
-    """Always null: the list has one page."""
+    next: str | None = None
+    """Null: the list has one page."""
 
 
 class StoredPicture(ResponseModel):

@@ -99,7 +99,7 @@ def test_a_manager_changes_what_the_body_names(http: httpx.Client) -> None:
     assert branch.json()["contact"]["address"] == "Jl. Contoh No. 1"
     links = [{"kind": "website", "url": "https://solok.example"}]
     institution = write(http, "PATCH", PKS, json={"links": links, "whatsapp": ""})
-    assert (institution.json()["contact"]["links"], institution.json()["contact"]["whatsapp"]) == (links, "")
+    assert (institution.json()["contact"]["links"], institution.json()["contact"]["whatsapp"]) == (links, None)
     assert http.get(PKS).json()["version"] == institution.json()["version"]
 
 

@@ -67,7 +67,7 @@ class FacetValues(ResponseModel):
 
     hits: list[CountedValue] = Field(description="A page of the facet's values.")
     total: int = Field(description='Number of records that match.', examples=[240])
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class ClassesQuery(QueryModel):
@@ -92,7 +92,7 @@ class Classes(ResponseModel):
     hits: list[ClassOfTree] = Field(description='The main classes, or the subclasses of `parent`.')
     path: list[ClassOfTree] = Field(description='Classes from the main class down to `parent`.', examples=[[{'value': '8', 'notation': '800', 'caption': {'id': 'Kesusastraan', 'en': 'Literature'}, 'count': 180, 'divided': True}]])
     without: int = Field(description='Number of records without a class.', examples=[3])
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class NeighboursQuery(QueryModel):
@@ -118,7 +118,7 @@ class Neighbours(ResponseModel):
     institution: str | None = Field(default=None, description='Code of the institution of the shelf.', examples=['PKS'])
     branch: BranchCode | None = Field(default=None, description='The branch of the shelf.')
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of that branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class SimilarQuery(QueryModel):
@@ -139,7 +139,7 @@ class SimilarRecords(ResponseModel):
 
     total: int = Field(description='Number of records in `hits`.', examples=[1])
     hits: list[Similar] = Field(description='The records, the most similar first.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class BrowseQuery(QueryModel):
@@ -426,7 +426,7 @@ class Items(ResponseModel):
 
     total: int = Field(description='Number of items.', examples=[1])
     hits: list[Item] = Field(description='The items by branch and call number; those of the branch `near` first.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class SocialLink(ResponseModel):

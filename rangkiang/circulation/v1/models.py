@@ -161,7 +161,7 @@ class Renewals(ResponseModel):
 
     total: int = Field(description='Number of loans.', examples=[1])
     hits: list[Renewal] = Field(description='The loans, the first due first.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class LoansQuery(QueryModel):
@@ -442,7 +442,7 @@ class Holidays(ResponseModel):
 
     total: int = Field(description='Number of days.', examples=[1])
     hits: list[Closing] = Field(description='One closing for each day, by date.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class LendingCount(ResponseModel):
@@ -461,4 +461,4 @@ class LendingReport(ResponseModel):
 
     total: int = Field(description='Number of values.', examples=[1])
     hits: list[LendingCount] = Field(description='The counts, by value.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')

@@ -338,7 +338,7 @@ class Categories(ResponseModel):
 
     total: int = Field(description='Number of categories.', examples=[1])
     hits: list[Category] = Field(description="The categories, in the institution's order.")
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class RenewalBody(Body):
@@ -457,7 +457,7 @@ class DataRequests(ResponseModel):
     total: int = Field(description='Number of requests in this list.', examples=[1])
     hits: list[DataRequest] = Field(description='The requests.')
     total_is_capped: bool = Field(description='True when there are more requests than this list has.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class AnswerBody(Body):
@@ -487,7 +487,7 @@ class OwnConsents(ResponseModel):
 
     total: int = Field(description='Number of people.', examples=[1])
     hits: list[PersonConsents] = Field(description='The people, each with their answers.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class OwnConsentBody(Body):
@@ -552,7 +552,7 @@ class StaffList(ResponseModel):
 
     total: int = Field(description='Number of people.', examples=[1])
     hits: list[StaffMember] = Field(description="The staff of the caller's institution, by name.")
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class NewStaff(Body):
@@ -585,7 +585,7 @@ class ClientList(ResponseModel):
 
     total: int = Field(description='Number of clients.', examples=[1])
     hits: list[ApiClient] = Field(description="The clients of the caller's institution by name, including revoked ones.")
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class NewClient(Body):

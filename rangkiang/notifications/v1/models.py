@@ -78,7 +78,7 @@ class Devices(ResponseModel):
 
     hits: list[Device] = Field(description='The devices, the oldest first.')
     application_key: str | None = Field(default=None, description='applicationServerKey for `PushManager.subscribe`; null when the library sends no web push.', examples=['BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4'])
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class DeviceReference(ResponseModel):
@@ -132,7 +132,7 @@ class OwnNotices(ResponseModel):
     """The caller's own last notices."""
 
     hits: list[Notice] = Field(description='The notices, the newest first.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class Attempt(ResponseModel):
@@ -236,7 +236,7 @@ class Channels(ResponseModel):
     """The channels of the setting CHANNELS."""
 
     hits: list[ChannelStatus] = Field(description='The channels, in order of fallback.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class SendingRules(ResponseModel):
@@ -384,7 +384,7 @@ class TemplateVersions(ResponseModel):
 
     total: int = Field(description='Number of versions in the list.', examples=[1])
     hits: list[Template] = Field(description='The versions, the newest first; at most 100.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class RestoreBody(Body):
@@ -461,7 +461,7 @@ class Webhooks(ResponseModel):
 
     total: int = Field(description='Number of subscriptions.', examples=[1])
     hits: list[Webhook] = Field(description='The subscriptions.')
-    next: None = Field(default=None, description='Always null: the list has one page.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class DeliveriesQuery(QueryModel):
