@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -31,7 +31,6 @@ from services.circulation.rules import SuspensionDays
 from services.circulation.tables import Borrower, Copy, Loan, Suspension
 
 DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 500
-Moment = TypeVar("Moment")
 
 
 @dataclass(frozen=True, slots=True)
