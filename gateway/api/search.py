@@ -121,7 +121,7 @@ async def search_tree(request: Request, body: models.TreeSearchBody, catalog: Ca
     """
     _check_levels(body.tree)
     reply = await call(request, catalog.Search, to_message(wire.SearchRequest, body))
-    page = search_page_json(reply, with_facets="facets" in body.model_fields_set, with_additions=body.by_work)
+    page = search_page_json(reply, with_additions=body.by_work)
     return Response(page, media_type=JSON)
 
 
