@@ -31,6 +31,7 @@ _REASONS: Final = {
     "TERM_INVALID": (36, "term"),
     "ANCHOR_MISPLACED": (32, ""),
     "WILDCARD_TOO_SHORT": (29, ""),
+    "WILDCARD_TOO_BROAD": (29, ""),
     "QUERY_TOO_MANY_WILDCARDS": (30, "most"),
     "QUERY_TOO_MANY_WORDS": (12, "most"),
     "QUERY_TOO_LONG": (23, "most"),
