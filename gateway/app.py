@@ -29,7 +29,7 @@ from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.security.auth import TokenState
 from chassis.settings import Settings
 from gateway import api, oauth, partners, problems, web
-from gateway.api import search
+from gateway.api import search, webhook_events
 from gateway.api.document import SERVERS, TAGS, add_common_parts
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_tags=TAGS,
         servers=SERVERS,
+        webhooks=webhook_events.requests,
         lifespan=lifespan,
         openapi_url=None,
         docs_url=None,

@@ -100,7 +100,8 @@ def add_common_parts(document: dict[str, Any]) -> dict[str, Any]:
     document["components"]["headers"] = _HEADERS
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+    paths = [*document["paths"].values(), *document.get("webhooks", {}).values()]
+    for operation in (operation for path in paths for operation in path.values()):
         if JSON in operation["responses"].get("422", {}).get("content", {}):
             del operation["responses"]["422"]
         for parameter in operation.get("parameters", ()):
