@@ -13,7 +13,7 @@ from chassis.models import Refusal, ResponseModel
 
 JSON = "application/json"
 # Documentation of files.
-CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}}}
+CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}, "example": "title\r\nRobohnya Surau Kami\r\n"}}
 PDF_CONTENT = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
