@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
+from chassis import clock
+from chassis.context import system
+from chassis.database.blobs import blobs
 from chassis.database.sql import insert_for
-from chassis.ids import parse_id
+from chassis.ids import moment_of, parse_id
+
+if TYPE_CHECKING:
+    from chassis.service import Resources
+
+log = logging.getLogger(__name__)
+
+# The code of a sandbox begins with this, and that of no other institution.
+SANDBOX = "SANDBOX-"
+# Every service deletes the sandboxes at this time, and members has revoked their clients an hour before: then no act of
+# a client, and no event of one, comes after the deletion.
+SANDBOXES_AT, SANDBOXES_ZONE = "03:00", "Asia/Jakarta"
+_REVOKED_BEFORE = timedelta(hours=1)
 
 
 class InstitutionColumns:
@@ -80,3 +99,36 @@ class InstitutionCopies:
 
 def _names(place: Any) -> dict[str, Any]:
     return {"name_id": place.name.id, "name_en": place.name.en, "zone": place.zone}
+
+
+def sandbox_end(institution_id: UUID) -> datetime:
+    """Return when a sandbox is deleted, UTC: the first SANDBOXES_AT at least two hours after it was made."""
+    zone = ZoneInfo(SANDBOXES_ZONE)
+    earliest = (moment_of(institution_id) + timedelta(hours=2)).astimezone(zone)
+    end = datetime.combine(earliest.date(), time.fromisoformat(SANDBOXES_AT), zone)
+    return (end if end >= earliest else end + timedelta(days=1)).astimezone(clock.now().tzinfo)
+
+
+def ended_sandboxes(session: Session, institutions: Any, *, before: timedelta = _REVOKED_BEFORE) -> list[UUID]:
+    """Return the ids of the sandboxes that end within this time. institutions: the table's class or its columns."""
+    ids = session.scalars(select(institutions.id).where(institutions.code.startswith(SANDBOX, autoescape=True)))
+    return [row_id for row_id in ids if sandbox_end(row_id) - before <= clock.now()]
+
+
+def delete_sandboxes(resources: Resources, _stop: threading.Event) -> None:
+    """Run the nightly job of a service with institutions: delete the ended sandboxes with all their rows.
+
+    The rows of the chassis stay as long as those of other institutions: audit rows, and the names of events.
+    """
+    tables = resources.service.tables
+    institutions = tables.tables["institutions"]
+    context = system("sandboxes")
+    with resources.database.reading(context) as session:
+        ended = ended_sandboxes(session, institutions.c, before=timedelta())
+    for institution_id in ended:
+        with resources.database.transaction(context) as session:
+            for table in (blobs, *reversed(tables.sorted_tables)):
+                if "institution_id" in table.c:
+                    session.execute(delete(table).where(table.c.institution_id == institution_id))
+            session.execute(delete(institutions).where(institutions.c.id == institution_id))
+        log.info("sandbox_deleted", extra={"institution": str(institution_id)})

@@ -90,7 +90,9 @@ class Callers:
     async def _read(self) -> None:
         try:
             self._state = await self._read_state()
-            self._read_at, self._problem = time.monotonic(), None
+            # A new library has no key until its first token, so the next read is soon.
+            early_seconds = 0 if self._state.keys else STATE_SECONDS - LEAST_STATE_SECONDS
+            self._read_at, self._problem = time.monotonic() - early_seconds, None
         except Error as problem:
             self._problem = problem
             self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS

@@ -28,7 +28,6 @@ TOKEN, REVOKE = f"{ROOT}token", f"{ROOT}revoke"
 GRANT = "client_credentials"
 LONGEST_FORM_BYTES = 8_192
 MOST_PARAMETERS = 20
-LONGEST_CREDENTIAL = 128
 _FORM = "application/x-www-form-urlencoded"
 # RFC 6749 §5.1
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -131,7 +130,7 @@ async def _read_form(request: Request) -> dict[str, str]:
 def _read_client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
     """Return the id and the secret of the client, from the header or the body but not from both (RFC 6749 §2.3.1).
 
-    raises  Unauthenticated  CLIENT_MISSING, CLIENT_REFUSED
+    raises  Unauthenticated  CLIENT_MISSING
             Invalid          CLIENT_GIVEN_TWICE
     """
     client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -144,14 +143,12 @@ def _read_client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
             user, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
             user, password = (unquote_plus(part, errors="strict") for part in (user, password))
         except ValueError:
-            raise Unauthenticated("CLIENT_REFUSED") from None
+            raise Unauthenticated("CLIENT_MISSING") from None
         if secret or client_id not in ("", user):
             raise Invalid("CLIENT_GIVEN_TWICE")
         client_id, secret = user, password
     if not client_id or not secret:
         raise Unauthenticated("CLIENT_MISSING")
-    if max(len(client_id), len(secret)) > LONGEST_CREDENTIAL:
-        raise Unauthenticated("CLIENT_REFUSED")
     return client_id, secret
 
 

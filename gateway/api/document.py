@@ -59,6 +59,7 @@ _TAGS = {
     "webhooks": "Events that the library sends to systems of partners.",
     "callbacks of providers": "Routes that providers of channels call.",
     "staff": "Staff of the institution, and clients: programs that call the API.",
+    "sandbox": "Libraries for developers, which are deleted at night.",
     "sign-in": "Access tokens, and the account of the caller.",
     "health": "For supervisors of processes and load balancers.",
 }

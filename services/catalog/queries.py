@@ -13,6 +13,7 @@ from chassis.branches import full_code
 from chassis.database.db import Database
 from chassis.errors import Gone, NotFound
 from chassis.ids import parse_or_nil
+from chassis.institutions import SANDBOX
 from chassis.sentences import LocalText
 from services.catalog.tables import (
     Branch,
@@ -26,6 +27,8 @@ from services.catalog.tables import (
     Work,
     decompress,
 )
+
+IS_NO_SANDBOX = ~Institution.code.startswith(SANDBOX, autoescape=True)
 
 
 def select_records(*, deleted: bool = False) -> Select[*tuple[Any, ...]]:
@@ -48,7 +51,7 @@ def select_records(*, deleted: bool = False) -> Select[*tuple[Any, ...]]:
         .join(Source, Source.id == Record.source_id)
         .join(Institution, Institution.id == Record.institution_id)
     )
-    return statement if deleted else statement.where(Record.deleted_at.is_(None))
+    return statement.where(IS_NO_SANDBOX) if deleted else statement.where(Record.deleted_at.is_(None))
 
 
 def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
@@ -79,6 +82,7 @@ def list_records(session: Session, *, after: int, limit: int) -> Sequence[Row[*t
 def list_deleted(session: Session, *, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """List the records that were deleted last, newest first: number, id, updated_at, deleted_at."""
     columns = select(Record.number, Record.id, Record.updated_at, Record.deleted_at)
+    columns = columns.join(Institution, Institution.id == Record.institution_id).where(IS_NO_SANDBOX)
     newest = columns.where(Record.deleted_at.is_not(None)).order_by(Record.deleted_at.desc(), Record.number)
     return session.execute(newest.limit(limit)).all()
 
@@ -156,21 +160,29 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
 
 
 def institutions(session: Session, *, code: str = "") -> Sequence[Institution]:
-    """List all institutions by code, or only the one with the given code.
+    """List all institutions but sandboxes by code, or only the one with the given code.
 
     raises  NotFound  INSTITUTION_NOT_FOUND
     """
     statement = select(Institution).order_by(Institution.code)
     if not code:
-        return session.scalars(statement).all()
+        return session.scalars(statement.where(IS_NO_SANDBOX)).all()
     rows = session.scalars(statement.where(Institution.code == code)).all()
     if not rows:
         raise NotFound("INSTITUTION_NOT_FOUND", institution=code)
     return rows
 
 
+def is_sandbox(session: Session, institution_id: UUID) -> bool:
+    """Return whether an institution is a sandbox, whose records are stored as deleted."""
+    code = session.scalar(select(Institution.code).where(Institution.id == institution_id))
+    return (code or "").startswith(SANDBOX)
+
+
 def branches(session: Session, *, institution: str = "", code: str = "") -> Sequence[tuple[Branch, str]]:
     """List branches with their institution's code, by both codes; only those of `institution` when given.
+
+    Without `institution` the branches of sandboxes are left out.
 
     code    return only this branch of that institution
     raises  NotFound  INSTITUTION_NOT_FOUND, BRANCH_UNKNOWN
@@ -180,6 +192,8 @@ def branches(session: Session, *, institution: str = "", code: str = "") -> Sequ
         if session.scalar(select(Institution.id).where(Institution.code == institution)) is None:
             raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
         statement = statement.where(Institution.code == institution)
+    else:
+        statement = statement.where(IS_NO_SANDBOX)
     if code:
         statement = statement.where(Branch.code == code)
     rows = [(row[0], row[1]) for row in session.execute(statement.order_by(Institution.code, Branch.code))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chassis.institutions import SANDBOXES_AT, SANDBOXES_ZONE
 from chassis.service import Consumer, Job, Projection, Service
 from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanOpened, LoanRenewed, LoanReturned, PoliciesChanged
 from services.catalog.tables import Table
@@ -80,6 +81,13 @@ SERVICE = Service(
         ),
         Job(
             name="headings", run="services.catalog.jobs:delete_unused_headings", lease="headings", every_seconds=86_400
+        ),
+        Job(
+            name="sandboxes",
+            run="chassis.institutions:delete_sandboxes",
+            lease="sandboxes",
+            at=SANDBOXES_AT,
+            zone=SANDBOXES_ZONE,
         ),
     ),
 )

@@ -21,6 +21,9 @@ class CatalogSettings(OwnSettings):
     )
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     query_log_days: int = Field(default=90, ge=1, le=3_650, description="days for which searches are kept")
+    sandbox: Literal["on", "off"] = Field(
+        default="off", description="programs may make sandboxes: institutions with sample data, deleted each night"
+    )
     vocabulary: Path | None = Field(
         default=None, description="file of light words, shortened words and words that stand for each other"
     )

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import system
+from chassis.institutions import SANDBOX
 from chassis.jobs.job_runs import CLOCK, is_unfinished
 from chassis.operations.health import Finding
 from chassis.sentences import sentence
@@ -34,6 +35,7 @@ def calendars(resources: Resources) -> list[Finding]:
         branches = session.execute(
             select(Branch.id, Branch.code, Branch.zone, Institution.code.label("institution"))
             .join(Institution, Institution.id == Branch.institution_id)
+            .where(~Institution.code.startswith(SANDBOX, autoescape=True))
             .order_by(Institution.code, Branch.code)
         ).all()
         for branch in branches:

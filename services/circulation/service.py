@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chassis.institutions import SANDBOXES_AT, SANDBOXES_ZONE
 from chassis.service import Consumer, Job, Projection, Service
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
 from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
@@ -74,5 +75,12 @@ SERVICE = Service(
         Job(name="open-days", run="services.circulation.jobs:keep_open_days", lease="open-days", every_seconds=3_600),
         # Reminders begin at 02:00 in each zone, so the job runs more often than once a day.
         Job(name="reminders", run="services.circulation.jobs:remind", lease="reminders", every_seconds=300),
+        Job(
+            name="sandboxes",
+            run="chassis.institutions:delete_sandboxes",
+            lease="sandboxes",
+            at=SANDBOXES_AT,
+            zone=SANDBOXES_ZONE,
+        ),
     ),
 )

@@ -19,6 +19,7 @@ from chassis import audit, clock
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.gc_tuning import tune_gc
+from chassis.institutions import SANDBOX
 from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
 from chassis.security import encryption
@@ -262,7 +263,8 @@ def _print_categories(counts: Counts) -> None:
 def _only_institution(resources: Resources) -> tables.Institution:
     """Return the only institution. Raises Invalid INSTITUTION_NEEDED when there are several or none."""
     with resources.database.reading(OPERATOR) as session:
-        rows = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
+        query = select(tables.Institution).order_by(tables.Institution.code)
+        rows = session.scalars(query.where(~tables.Institution.code.startswith(SANDBOX, autoescape=True))).all()
     if len(rows) != 1:
         raise Invalid("INSTITUTION_NEEDED", known=[institution.code for institution in rows])
     return rows[0]

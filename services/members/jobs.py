@@ -14,7 +14,7 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.members.people import erasure, expiring, loans
-from services.members.sign_in import accounts, attempts, sessions
+from services.members.sign_in import accounts, attempts, clients, sessions
 from services.members.tables import Tombstone
 
 
@@ -30,6 +30,12 @@ def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
 def emit_expiring(resources: Resources, stop: threading.Event) -> None:
     """Emit the events of memberships that end soon."""
     expiring.emit_all_expiring(resources.database, stop)
+
+
+def revoke_sandbox_clients(resources: Resources, _stop: threading.Event) -> None:
+    """Revoke the clients of sandboxes that are deleted soon, so that no act of theirs comes after the deletion."""
+    with resources.database.transaction(system("sandboxes")) as session:
+        clients.revoke_sandbox_clients(session)
 
 
 log = logging.getLogger(__name__)

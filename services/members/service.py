@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chassis.institutions import SANDBOXES_AT, SANDBOXES_ZONE
 from chassis.service import Consumer, Job, Projection, Service
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
@@ -68,5 +69,19 @@ SERVICE = Service(
     jobs=(
         Job(name="forgetting", run="services.members.jobs:delete_old_rows", lease="forgetting", every_seconds=86_400),
         Job(name="expiring", run="services.members.jobs:emit_expiring", lease="expiring", every_seconds=900),
+        Job(
+            name="sandbox-clients",
+            run="services.members.jobs:revoke_sandbox_clients",
+            lease="sandbox-clients",
+            at="02:00",
+            zone=SANDBOXES_ZONE,
+        ),
+        Job(
+            name="sandboxes",
+            run="chassis.institutions:delete_sandboxes",
+            lease="sandboxes",
+            at=SANDBOXES_AT,
+            zone=SANDBOXES_ZONE,
+        ),
     ),
 )

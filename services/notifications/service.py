@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chassis.institutions import SANDBOXES_AT, SANDBOXES_ZONE
 from chassis.service import Consumer, Job, Projection, Service
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from rangkiang.circulation.v1.events_pb2 import (
@@ -99,6 +100,13 @@ SERVICE = Service(
             run="services.notifications.jobs:forget_old_rows",
             lease="forgetting",
             every_seconds=86_400,
+        ),
+        Job(
+            name="sandboxes",
+            run="chassis.institutions:delete_sandboxes",
+            lease="sandboxes",
+            at=SANDBOXES_AT,
+            zone=SANDBOXES_ZONE,
         ),
     ),
 )

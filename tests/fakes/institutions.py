@@ -73,6 +73,9 @@ class FakeInstitutions:
         main.services.append(_text(("Ruang baca anak", "Children's room")))
         main.accessibility.append(_text(("Jalur landai", "Ramp")))
 
+    def AddSandbox(self, _request: wire.AddSandboxRequest, _context: Any) -> wire.AddSandboxReply:
+        raise NotFound("SANDBOX_OFF")
+
     def ListInstitutions(self, request: wire.ListInstitutionsRequest, context: Any) -> wire.ListInstitutionsReply:
         self._receive(request, context)
         if request.code and request.code not in self.institutions:

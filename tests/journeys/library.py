@@ -133,7 +133,7 @@ class Library:
 def embedded(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     """Start the embedded edition: `up --workers 2` in a folder. A ranked library has the results of QUERIES."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1"}
+    environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1", "SANDBOX": "on"}
     spans = Receiver()
     command = ["up", "--workers", "2", "--json"]
     traced = environment | spans.variables
@@ -156,7 +156,7 @@ def cluster(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     """Start the cluster edition with its own databases, virtual host and index; ranked as `embedded`."""
     prefix = f"journey_{uuid.uuid4().hex[:8]}_"
     processes = Cluster(prefix=prefix)
-    environment = {**processes.environment, "DATA": str(folder / "var")}
+    environment = {**processes.environment, "DATA": str(folder / "var"), "SANDBOX": "on"}
     spans = Receiver()
     processes.environment = environment | spans.variables
     try:

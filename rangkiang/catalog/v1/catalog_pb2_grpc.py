@@ -148,6 +148,16 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.FromString,
                 _registered_method=True)
+        self.AddSandbox = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/AddSandbox',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxReply.FromString,
+                _registered_method=True)
+        self.GetSandbox = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetSandbox',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxReply.FromString,
+                _registered_method=True)
         self.FastAdd = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/FastAdd',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddRequest.SerializeToString,
@@ -358,6 +368,20 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddSandbox(self, request, context):
+        """Makes a sandbox: an institution with a branch and items for developers, deleted at night. Its records are in no list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSandbox(self, request, context):
+        """The institution of a sandbox, for the service that adds its client.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FastAdd(self, request, context):
         """Adds an item that lies at the desk, with a brief record when the catalogue has none.
         """
@@ -539,6 +563,16 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.GetItemCopy,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.SerializeToString,
+            ),
+            'AddSandbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddSandbox,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxReply.SerializeToString,
+            ),
+            'GetSandbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSandbox,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxReply.SerializeToString,
             ),
             'FastAdd': grpc.unary_unary_rpc_method_handler(
                     servicer.FastAdd,
@@ -1165,6 +1199,60 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/GetItemCopy',
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddSandbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/AddSandbox',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.AddSandboxReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSandbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetSandbox',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetSandboxReply.FromString,
             options,
             channel_credentials,
             insecure,

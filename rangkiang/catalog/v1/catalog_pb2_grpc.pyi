@@ -86,6 +86,10 @@ class CatalogStub:
     """Publish events again that did not reach a consumer."""
     GetItemCopy: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]
     """The copy of one item for a service that does not have it yet."""
+    AddSandbox: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.AddSandboxRequest, _catalog_pb2.AddSandboxReply]
+    """Makes a sandbox: an institution with a branch and items for developers, deleted at night. Its records are in no list."""
+    GetSandbox: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetSandboxRequest, _catalog_pb2.GetSandboxReply]
+    """The institution of a sandbox, for the service that adds its client."""
     FastAdd: _grpc.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]
     """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
@@ -157,6 +161,10 @@ class CatalogAsyncStub(CatalogStub):
     """Publish events again that did not reach a consumer."""
     GetItemCopy: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]  # type: ignore[assignment]
     """The copy of one item for a service that does not have it yet."""
+    AddSandbox: _aio.UnaryUnaryMultiCallable[_catalog_pb2.AddSandboxRequest, _catalog_pb2.AddSandboxReply]  # type: ignore[assignment]
+    """Makes a sandbox: an institution with a branch and items for developers, deleted at night. Its records are in no list."""
+    GetSandbox: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetSandboxRequest, _catalog_pb2.GetSandboxReply]  # type: ignore[assignment]
+    """The institution of a sandbox, for the service that adds its client."""
     FastAdd: _aio.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]  # type: ignore[assignment]
     """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
@@ -351,6 +359,22 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.GetItemCopyReply, _abc.Awaitable[_items_pb2.GetItemCopyReply]]:
         """The copy of one item for a service that does not have it yet."""
+
+    @_abc_1.abstractmethod
+    def AddSandbox(
+        self,
+        request: _catalog_pb2.AddSandboxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.AddSandboxReply, _abc.Awaitable[_catalog_pb2.AddSandboxReply]]:
+        """Makes a sandbox: an institution with a branch and items for developers, deleted at night. Its records are in no list."""
+
+    @_abc_1.abstractmethod
+    def GetSandbox(
+        self,
+        request: _catalog_pb2.GetSandboxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.GetSandboxReply, _abc.Awaitable[_catalog_pb2.GetSandboxReply]]:
+        """The institution of a sandbox, for the service that adds its client."""
 
     @_abc_1.abstractmethod
     def FastAdd(

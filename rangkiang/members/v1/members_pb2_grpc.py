@@ -134,6 +134,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientReply.FromString,
                 _registered_method=True)
+        self.AddSandboxClient = channel.unary_unary(
+                '/rangkiang.members.v1.Members/AddSandboxClient',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.FromString,
+                _registered_method=True)
         self.RevokeClient = channel.unary_unary(
                 '/rangkiang.members.v1.Members/RevokeClient',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.SerializeToString,
@@ -476,6 +481,13 @@ class MembersServicer:
 
     def AddClient(self, request, context):
         """Adds a client. Only this reply has its secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddSandboxClient(self, request, context):
+        """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -874,6 +886,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.AddClient,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientReply.SerializeToString,
+            ),
+            'AddSandboxClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddSandboxClient,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.SerializeToString,
             ),
             'RevokeClient': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeClient,
@@ -1578,6 +1595,33 @@ class Members:
             '/rangkiang.members.v1.Members/AddClient',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.AddClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddSandboxClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/AddSandboxClient',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,8 @@ class MembersStub:
     """A client, also a revoked one."""
     AddClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]
     """Adds a client. Only this reply has its secret."""
+    AddSandboxClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddSandboxClientRequest, _staff_pb2.AddSandboxClientReply]
+    """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
     ListScopes: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]
@@ -206,6 +208,8 @@ class MembersAsyncStub(MembersStub):
     """A client, also a revoked one."""
     AddClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]  # type: ignore[assignment]
     """Adds a client. Only this reply has its secret."""
+    AddSandboxClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddSandboxClientRequest, _staff_pb2.AddSandboxClientReply]  # type: ignore[assignment]
+    """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
     ListScopes: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]  # type: ignore[assignment]
@@ -439,6 +443,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.AddClientReply, _abc.Awaitable[_staff_pb2.AddClientReply]]:
         """Adds a client. Only this reply has its secret."""
+
+    @_abc_1.abstractmethod
+    def AddSandboxClient(
+        self,
+        request: _staff_pb2.AddSandboxClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.AddSandboxClientReply, _abc.Awaitable[_staff_pb2.AddSandboxClientReply]]:
+        """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
 
     @_abc_1.abstractmethod
     def RevokeClient(

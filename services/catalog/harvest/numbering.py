@@ -15,6 +15,7 @@ from chassis.context import Context
 from chassis.database.db import Database, at_end
 from chassis.database.sql import in_parts, insert_for
 from services.catalog.harvest.sets import sets_of
+from services.catalog.queries import IS_NO_SANDBOX
 from services.catalog.tables import Institution, NumberedChange, Record
 
 # Advisory lock of PostgreSQL. On SQLite only one transaction writes at a time.
@@ -39,6 +40,8 @@ def number_at_end(session: Session, numbers: Iterable[int]) -> None:
 def number_changes(session: Session, numbers: Iterable[int]) -> int:
     """Number those of these records that have a version without a number; the transaction commits next.
 
+    Records of sandboxes get no numbers.
+
     returns  the number of changes
     """
     changes: list[dict[str, Any]] = []
@@ -50,7 +53,7 @@ def number_changes(session: Session, numbers: Iterable[int]) -> int:
             )
             .join(Institution, Institution.id == Record.institution_id)
             .outerjoin(NumberedChange, NumberedChange.record_number == Record.number)
-            .where(Record.number.in_(part), _is_unnumbered)
+            .where(Record.number.in_(part), _is_unnumbered, IS_NO_SANDBOX)
             .order_by(Record.number)
         )
         for row in rows:

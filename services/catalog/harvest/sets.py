@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chassis.sentences import LocalText
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
-from services.catalog.queries import place_names
+from services.catalog.queries import IS_NO_SANDBOX, place_names
 from services.catalog.record.captions import CAPTIONS, caption
 from services.catalog.record.classes import class_of
 from services.catalog.record.codes import main_classes, material_of
@@ -46,7 +46,7 @@ def list_sets(session: Session) -> Iterable[tuple[str, LocalText]]:
     """List all sets, with their names: a set comes before those that it contains."""
     yield INSTITUTION, LocalText("Semua perpustakaan", "All libraries")
     names = place_names(session)
-    for code in session.scalars(select(Institution.code).order_by(Institution.code)):
+    for code in session.scalars(select(Institution.code).where(IS_NO_SANDBOX).order_by(Institution.code)):
         yield spec_of(INSTITUTION, code), names["institution", code]
         for (kind, place), name in sorted(names.items()):
             if kind == "branch" and place.startswith(f"{code}/"):

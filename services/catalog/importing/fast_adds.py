@@ -15,7 +15,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.sql import insert_ignore
-from chassis.errors import Invalid, NotFound
+from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id, parse_id
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.catalog.importing.decode import incoming_of
@@ -26,6 +26,7 @@ from services.catalog.items.events import copy_json, copy_of_item, digest_of, em
 from services.catalog.items.item_maps import USUAL
 from services.catalog.items.lending import lock_records, put_holdings
 from services.catalog.marc.record import Record as Marc
+from services.catalog.queries import is_sandbox
 from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import Branch, GoneItem, Institution, Item, Record, Source
 from services.catalog.texts import without_controls
@@ -51,10 +52,12 @@ def fast_add(
     title   title of a new record, instead of record_id; `author` in the form `Navis, A. A.`
     raises  Invalid   BARCODE_INVALID, BRANCH_UNKNOWN, FAST_ADD_NEEDS_ONE, FAST_ADD_TEXT, and the errors of parse_id
             NotFound  RECORD_UNKNOWN
-            Refused   BARCODE_TAKEN
+            Refused   BARCODE_TAKEN, SANDBOX_WITHOUT_CATALOGUE
     emits   ItemsChanged, RecordsChanged
     """
     institution_id, now = parse_id(context.institution), clock.now()
+    if is_sandbox(session, institution_id):
+        raise Refused("SANDBOX_WITHOUT_CATALOGUE")
     scanned = read_barcode(barcode)
     if bool(record_id) == bool(title.strip()):
         raise Invalid("FAST_ADD_NEEDS_ONE")

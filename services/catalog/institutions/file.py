@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.database.blobs import Rendition
 from chassis.errors import Invalid, NotFound
+from chassis.institutions import SANDBOX
 from chassis.sentences import LocalText, sentence
 from chassis.settings import parse_toml
 from services.catalog.institutions.fields import (
@@ -65,7 +66,7 @@ def _check(path: Path, entry: dict[str, Any], where: str) -> None:
         value = entry.get(field, "")
         if not isinstance(value, str) or len(value) > limit:
             raise _file_error(path, sentence("INSTITUTIONS_FILE_TEXT", where=where, field=field, most=limit))
-    if not entry.get("code"):
+    if not entry.get("code") or entry["code"].startswith(SANDBOX):
         raise _file_error(path, sentence("INSTITUTIONS_FILE_CODE", where=where))
     try:
         ZoneInfo(entry.get("zone", ""))

@@ -23,6 +23,7 @@ from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.lending import IN, load_holdings, load_states, lock_records, put_holdings
+from services.catalog.queries import is_sandbox
 from services.catalog.record.holdings import can_be_borrowed
 from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import GoneItem, Institution, Item, ItemState, LendingRules, Record
@@ -193,6 +194,8 @@ def _remove_returned_items(session: Session, contexts: Mapping[int, Context]) ->
     emits     ItemsChanged, RecordsChanged
     """
     for row in session.execute(_RETURNED, {"numbers": list(contexts)}).all():
+        if is_sandbox(session, row.institution_id):
+            continue
         now, is_deleted = clock.now(), row.deleted_at is not None
         facts, context = facts_of_packed(row.marc), contexts[row.number]
         claim = RecordItems(

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from typing import Any
 
 import grpc
 from sqlalchemy.orm import Session
 
 from chassis import rpc
-from chassis.context import Context
+from chassis.context import Context, system
 from chassis.database import blobs
 from chassis.database.idempotency import once
+from chassis.errors import NotFound
+from chassis.ids import parse_id
+from chassis.institutions import sandbox_end
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
+from services.catalog.importing import sandboxes
 from services.catalog.institutions import edits
 from services.catalog.institutions.descriptions import edited_fields, value_of
 from services.catalog.institutions.fields import BRANCH_FIELDS, CONTACT_FIELDS, INSTITUTION_FIELDS
 from services.catalog.pictures import renditions_of
-from services.catalog.rpc.protobuf import ServicerPart
+from services.catalog.rpc.protobuf import ServicerPart, wire_moment
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, Institution
+
+SANDBOXES = system("sandboxes")
 
 
 class InstitutionMethods(ServicerPart):
@@ -83,6 +91,24 @@ class InstitutionMethods(ServicerPart):
             session, request.institution, request.branch, request.version, request.file, context=caller
         )
         return wire.RemovePictureReply(version=version)
+
+    def AddSandbox(self, request: wire.AddSandboxRequest, context: grpc.ServicerContext) -> wire.AddSandboxReply:
+        if self._settings.of(CatalogSettings).sandbox == "off":
+            raise NotFound("SANDBOX_OFF")
+        caller = rpc.context(context)
+
+        def act() -> wire.AddSandboxReply:
+            institution, barcodes = sandboxes.add_sandbox(session, context=caller)
+            ends_at = wire_moment(sandbox_end(parse_id(institution.id)))
+            return wire.AddSandboxReply(institution=institution, barcodes=barcodes, ends_at=ends_at)
+
+        # The caller's institution is another one.
+        with self._database.transaction(replace(caller, institution=SANDBOXES.institution)) as session:
+            return once(session, caller, request, wire.AddSandboxReply, act)
+
+    @reads
+    def GetSandbox(self, request: wire.GetSandboxRequest, session: Session, _caller: Context) -> wire.GetSandboxReply:
+        return wire.GetSandboxReply(institution=sandboxes.sandbox(session, request.id))
 
     @reads
     def GetFile(self, request: wire.GetFileRequest, session: Session, _caller: Context) -> wire.GetFileReply:

@@ -22,6 +22,7 @@ class ServicerPart:
 
     def __init__(self, resources: Resources, index: Index) -> None:
         self._database: Database = resources.database
+        self._settings = resources.settings
         self._index = index
 
 

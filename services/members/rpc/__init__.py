@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from chassis.context import system
+from chassis.rpc.client import Stubs
 from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest, SigningKey
@@ -49,4 +50,5 @@ def servicer(resources: Resources) -> Members:
     """Create the servicer of members."""
     settings = resources.settings.of(MembersSettings)
     passwords.share_turns(settings.workers)
-    return Members(resources.database, Keys(resources.database, settings), settings)
+    stubs = Stubs(resources.settings, caller="members")
+    return Members(resources.database, Keys(resources.database, settings), settings, stubs)

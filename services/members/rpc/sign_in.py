@@ -15,6 +15,7 @@ from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import NotFound, TooMany, Unauthenticated
 from chassis.ids import parse_id
+from chassis.rpc.client import Stubs
 from chassis.rpc.methods import reads
 from chassis.security.auth import TOKEN_SECONDS, Principal
 from rangkiang.members.v1 import members_pb2
@@ -35,8 +36,8 @@ MOST_COMPARED = 3
 class SignInMethods:
     """The part of the servicer for passwords and sessions."""
 
-    def __init__(self, database: Database, keys: Keys, settings: MembersSettings) -> None:
-        self._database, self._keys, self._settings = database, keys, settings
+    def __init__(self, database: Database, keys: Keys, settings: MembersSettings, stubs: Stubs) -> None:
+        self._database, self._keys, self._settings, self._stubs = database, keys, settings, stubs
 
     def SignIn(self, request: wire.SignInRequest, context: grpc.ServicerContext) -> wire.SignInReply:
         caller = _sign_in_context(rpc.context(context))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 from sqlalchemy.orm import Session
 
@@ -11,20 +13,35 @@ from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc import timestamp
+from chassis.rpc.client import Stubs
 from chassis.rpc.methods import reads, writes
+from rangkiang.catalog.v1.catalog_pb2 import GetSandboxRequest
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from rangkiang.members.v1 import staff_pb2 as wire
+from services.members import institutions
+from services.members.keys import Keys
+from services.members.people.store import NewMember, register
+from services.members.roles import MANAGER
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
 from services.members.sign_in.sessions import held_scopes
 from services.members.tables import Client
 
 ALL_INSTITUTIONS = system("user-names")
+# Invented people.
+SANDBOX_MEMBERS = (
+    {"name": "Siti Contohwati", "category": "umum"},
+    {"name": "Budi Contohan", "category": "umum"},
+    {"name": "Rani Percobaan", "category": "umum"},
+)
 
 
 class StaffMethods:
     """The part of the servicer for administrators."""
 
     _database: Database
+    _keys: Keys
+    _stubs: Stubs
 
     @reads
     def ListStaff(self, _request: wire.ListStaffRequest, session: Session, _caller: Context) -> wire.ListStaffReply:
@@ -104,6 +121,31 @@ class StaffMethods:
 
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddClientReply, add, keep_reply=False)
+
+    def AddSandboxClient(
+        self, request: wire.AddSandboxClientRequest, context: grpc.ServicerContext
+    ) -> wire.AddSandboxClientReply:
+        caller = rpc.context(context)
+        # Only the catalogue knows which institutions are sandboxes, and its event may not be here yet.
+        catalog = self._stubs.of("catalog", CatalogStub)
+        institution = catalog.GetSandbox(GetSandboxRequest(id=request.institution_id)).institution
+        own, owner = replace(caller, institution=institution.id), parse_id(institution.id)
+
+        def add() -> wire.AddSandboxClientReply:
+            institutions.copy_institutions(session, [institution])
+            client, secret = clients.add_client(
+                session, institution_id=owner, name="sandbox", role=MANAGER, context=own, granter=None
+            )
+            numbers = [
+                str(register(session, NewMember(fields), context=own, master=self._keys.master).number)
+                for fields in SANDBOX_MEMBERS
+            ]
+            audit.record(session, own, "members.add_sandbox", kind="client", object_id=client.id)
+            return wire.AddSandboxClientReply(client_id=str(client.id), client_secret=secret, members=numbers)
+
+        # The caller's institution is another one.
+        with self._database.transaction(replace(caller, institution=ALL_INSTITUTIONS.institution)) as session:
+            return once(session, caller, request, wire.AddSandboxClientReply, add, keep_reply=False)
 
     @writes
     def RevokeClient(

@@ -16,11 +16,12 @@ from chassis.context import Context
 from chassis.database.sql import insert_ignore
 from chassis.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 from chassis.ids import new_id, parse_or_nil
+from chassis.institutions import ended_sandboxes
 from chassis.security.auth import Principal, read_claims
 from services.members import roles
 from services.members.keys import OVERLAP, public_keys
 from services.members.sign_in.sessions import SECRET_BYTES, SEEN_STEP, hash_secret
-from services.members.tables import Client, RevokedToken
+from services.members.tables import Client, Institution, RevokedToken
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Of one client in the lifetime of its tokens, because every process reads the ids of all revoked tokens.
@@ -76,6 +77,12 @@ def add_client(
     return client, secret
 
 
+def revoke_sandbox_clients(session: Session) -> None:
+    """Revoke the clients of the sandboxes that end within an hour."""
+    of_sandbox = Client.institution_id.in_(ended_sandboxes(session, Institution))
+    session.execute(update(Client).where(of_sandbox, Client.revoked_at.is_(None)).values(revoked_at=clock.now()))
+
+
 def revoke_client(session: Session, client_id: str) -> Client:
     """Revoke a client by its id; a second call changes nothing.
 
@@ -112,7 +119,7 @@ def principal_of(client: Client, scope: str = "") -> Principal:
     held = roles.scopes_of([client.role])
     requested = frozenset(scope.split()) or held
     if not requested <= held:
-        raise Invalid("SCOPE_NOT_HELD", scopes=" ".join(sorted(requested - held))[:200])
+        raise Invalid("SCOPE_NOT_HELD", scopes=[scope[:80] for scope in sorted(requested - held)][:20])
     return Principal(
         id=str(client.id), institution=str(client.institution_id), session=str(client.id), scopes=requested
     )
