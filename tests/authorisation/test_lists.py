@@ -58,11 +58,25 @@ OF_INSTITUTION = {
     "clients": "client",
     "data-requests": "data_request",
     "loans": "loan",
+    "loans.csv": "loan",
     "suspensions": "suspended",
+    "suspensions.csv": "suspended",
     "notices": "notice",
+    "notices.csv": "notice",
     "notices/letters": "letter",
     "conversations": "conversation",
     "webhooks": "webhook",
+}
+# Routes that read one row by its id.
+ONE_OF_INSTITUTION = {
+    "items": "item",
+    "members": "member",
+    "staff": "staff",
+    "clients": "client",
+    "data-requests": "data_request",
+    "loans": "loan",
+    "notices": "notice",
+    "conversations": "conversation",
 }
 OF_MEMBER = {
     "account/consents": "member",
@@ -74,7 +88,8 @@ OF_MEMBER = {
 # Lists without rows of persons or programs; the PDF has the letters of notices/letters.
 LEFT_OUT = {
     "account", "account/data", "account/preferences", "channels", "holidays", "member-categories",
-    "notices/letters.pdf", "notices/sending-rules", "policies", "reports/lending", "templates",
+    "notices/letters.pdf", "notices/sending-rules", "policies", "reports/lending",
+    "reports/lending.csv", "templates",
 }  # fmt: skip
 
 
@@ -251,6 +266,19 @@ def test_every_list_is_looked_at_or_left_out() -> None:
         if entry.startswith("GET /api/v1/") and "{" not in entry and expected(entry, "anonymous") == 401
     }
     assert lists == {path.partition("?")[0] for path in (*OF_INSTITUTION, *OF_MEMBER)} | LEFT_OUT
+
+
+@pytest.mark.parametrize("path", ONE_OF_INSTITUTION)
+def test_staff_read_a_row_of_their_institution_alone_by_its_id(people: People, path: str) -> None:
+    kind = ONE_OF_INSTITUTION[path]
+    own = [person.rows[kind] for person in (people.admin, people.first) if kind in person.rows]
+    others = [person.rows[kind] for person in (people.other_admin, people.elsewhere) if kind in person.rows]
+    assert own
+    for row_id in own:
+        assert row_id in people.admin.get(f"{path}/{row_id}")
+        assert people.other_admin.http.get(f"/api/v1/{path}/{row_id}").status_code == 404
+    for row_id in [*others, "none"]:
+        assert people.admin.http.get(f"/api/v1/{path}/{row_id}").status_code == 404
 
 
 @pytest.mark.parametrize("path", OF_INSTITUTION)
