@@ -106,7 +106,7 @@ def test_a_problem_names_every_wrong_field_in_both_languages(writing: httpx.Clie
 
 @pytest.mark.parametrize(
     ("content", "media_type"),
-    [(b"{", "application/json"), (b'{"text": "a"}', "text/plain"), (b"[]", "application/json"), (b"", None)],
+    [(b"{", "application/json"), (b"[]", "application/json"), (b"", "application/json")],
 )
 def test_a_body_that_is_no_json_is_refused(writing: httpx.Client, content: bytes, media_type: str | None) -> None:
     headers = {"Content-Type": media_type} if media_type else {}
@@ -122,12 +122,13 @@ def test_each_route_limits_the_size_of_its_body(writing: httpx.Client) -> None:
         yield b'"}'
 
     long = {"text": "x" * (LONGEST_BODY_BYTES + 1)}
-    for response in (writing.post("/api/v1/notes", json=long), writing.post("/api/v1/notes", content=chunked(70_000))):
+    json = {"Content-Type": "application/json"}
+    in_pieces = writing.post("/api/v1/notes", content=chunked(70_000), headers=json)
+    for response in (writing.post("/api/v1/notes", json=long), in_pieces):
         assert (response.status_code, response.json()["reason"]) == (413, "BODY_TOO_LARGE")
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["facts"] == {"longest": LONGEST_BODY_BYTES}
     assert writing.put("/api/v1/notes/long", json=long).json() == {"length": LONGEST_BODY_BYTES + 1}
-    json = {"Content-Type": "application/json"}
     assert writing.put("/api/v1/notes/long", content=chunked(150_000), headers=json).json() == {"length": 150_000}
     too_long = writing.put("/api/v1/notes/long", content=chunked(250_000), headers=json)
     assert (too_long.status_code, too_long.json()["facts"]) == (413, {"longest": LONGEST_NOTE_BYTES})
