@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto licences sbom advisories
+.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto collection licences sbom advisories
 
 PY := .venv/bin/python
 SBOM ?= var/sbom.json
@@ -67,6 +67,9 @@ relevance: services  ## measure the relevance of judged searches, on both engine
 
 proto: setup  ## generate rangkiang/ from proto/
 	@.ci/proto generate
+
+collection: setup  ## write docs/rangkiang.postman.json from the OpenAPI document
+	@.ci/collection docs/rangkiang.postman.json
 
 licences: setup  ## write docs/licences.md from uv.lock and the installed packages
 	@$(PY) -m tests.architecture.licences
