@@ -230,8 +230,12 @@ def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Js
     convert: Callable[[Any, str], Any] = Refusal.of if nested is Refusal else partial(to_model, nested)
     if field.is_repeated:
         return lambda message, say_in: [convert(item, say_in) for item in getattr(message, name)]
+    # A text in no language is absent too.
+    is_text = field.message_type.name == "LocalText"
     return lambda message, say_in: (
-        None if omit_empty and not message.HasField(name) else convert(getattr(message, name), say_in)
+        None
+        if omit_empty and not (getattr(message, name).ByteSize() if is_text else message.HasField(name))
+        else convert(getattr(message, name), say_in)
     )
 
 

@@ -14,7 +14,7 @@ from chassis.models import example_of, to_message, to_model
 from chassis.queries import OneOf, QueryModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import MEMBER_ID_EXAMPLE, PDF_CONTENT, MemberId
-from gateway.api.writes import versioned
+from gateway.api.writes import version_tag, versioned
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_limit import call_within_limit
@@ -67,14 +67,14 @@ async def issue_card(
 
 @router.delete(
     "/members/{member_id}/cards/{card_id}",
-    **documented("Remove a number of another system", "members.EndCard", errors=(404, 409)),
+    **documented("Remove a number of another system", "members.EndCard", errors=(404, 409), status=204),
 )
 async def remove_card(
     request: Request, response: Response, member_id: MemberId, card_id: CardId, members: Members
-) -> models.RemovedCard:
+) -> None:
     """Remove a number of another system. The number of the current card cannot be removed, only replaced."""
     reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
-    return versioned(response, to_model(models.RemovedCard, reply), reply.version)
+    response.headers["ETag"] = version_tag(reply.version)
 
 
 @router.get(

@@ -75,7 +75,7 @@ async def list_changes(request: Request, query: Annotated[ChangesQuery, Query()]
 
 
 def _read_cursor(cursor: str) -> int:
-    """Return the change number after which a page begins. Raises Invalid CURSOR_FOREIGN."""
+    """Return the change number after which a page begins. Raises Invalid CURSOR_INVALID."""
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
-        raise Invalid("CURSOR_FOREIGN")
+        raise Invalid("CURSOR_INVALID")
     return int(cursor or 0)

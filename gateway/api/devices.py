@@ -69,11 +69,8 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
 
 @router.delete(
     "/account/devices/{device_id}",
-    **documented("Stop notices in a browser", "notifications.RemoveOwnDevice", errors=(404, 409)),
+    **documented("Stop notices in a browser", "notifications.RemoveOwnDevice", errors=(404, 409), status=204),
 )
-async def remove_own_device(
-    request: Request, device_id: DeviceId, notifications: Notifications
-) -> models.DeviceReference:
+async def remove_own_device(request: Request, device_id: DeviceId, notifications: Notifications) -> None:
     """Delete the subscription of a browser."""
     await call(request, notifications.RemoveOwnDevice, wire.RemoveOwnDeviceRequest(id=device_id))
-    return models.DeviceReference(id=device_id)

@@ -72,6 +72,7 @@ def _text(description: str, example: str) -> dict[str, Any]:
 
 
 _HEADERS = {
+    "Location": _text("The address of what was made; it answers GET.", "/api/v1/loans/0192f3a4-5b6c-7d8e-9f07-234567"),
     "ETag": _text("The version of the response, for If-None-Match; that of an object also for If-Match.", '"7"'),
     "Idempotency-Replayed": {
         "description": "`true` when the response is that of an earlier request with the same key.",

@@ -18,14 +18,13 @@ from gateway.api.institution_models import (
     Institution,
     InstitutionBody,
     Picture,
-    Removed,
     StoredPicture,
     branch_of,
     institution_of,
 )
 from gateway.api.institutions import CodeInInstitution, InstitutionCode, public
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.writes import Version
+from gateway.api.writes import Version, version_tag
 from gateway.clients import Catalog, call
 from gateway.request_guard import accept_bodies
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -38,10 +37,12 @@ _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "ve
 FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE_EXAMPLE])]
 
 
-def _documented(summary: str, example: Any, method: str, *, takes_picture: bool = False) -> dict[str, Any]:
+def _documented(
+    summary: str, example: Any, method: str, *, takes_picture: bool = False, status: int = 200
+) -> dict[str, Any]:
     """Return arguments of a router's decorator for a method of the catalogue."""
     errors = (404, 409, 413) if takes_picture else (404, 409)
-    arguments = documented(summary, f"catalog.{method}", errors=errors, example=example)
+    arguments = documented(summary, f"catalog.{method}", errors=errors, example=example, status=status)
     if takes_picture:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         arguments["openapi_extra"] |= {"requestBody": {"required": True, "content": content}}
@@ -139,7 +140,7 @@ async def put_branch_photo(
 
 @router.delete(
     "/institutions/{institution}/pictures/{file_id}",
-    **_documented("Remove a logo or a photo", {"version": 3}, "RemovePicture"),
+    **_documented("Remove a logo or a photo", None, "RemovePicture", status=204),
 )
 async def remove_picture(
     request: Request,
@@ -148,14 +149,14 @@ async def remove_picture(
     file_id: FileId,
     catalog: Catalog,
     version: Version,
-) -> Removed:
+) -> None:
     """Remove the logo or a photo of the caller's institution."""
-    return await _remove(request, response, catalog, institution, "", file_id, version)
+    await _remove(request, response, catalog, institution, "", file_id, version)
 
 
 @router.delete(
     "/branches/{institution}/{code}/pictures/{file_id}",
-    **_documented("Remove a branch's photo", {"version": 3}, "RemovePicture"),
+    **_documented("Remove a branch's photo", None, "RemovePicture", status=204),
 )
 async def remove_branch_picture(
     request: Request,
@@ -165,9 +166,9 @@ async def remove_branch_picture(
     file_id: FileId,
     catalog: Catalog,
     version: Version,
-) -> Removed:
+) -> None:
     """Remove the photo of a branch."""
-    return await _remove(request, response, catalog, institution, code, file_id, version)
+    await _remove(request, response, catalog, institution, code, file_id, version)
 
 
 async def _put(
@@ -184,7 +185,7 @@ async def _put(
 
 async def _remove(
     request: Request, response: Response, catalog: Catalog, institution: str, branch: str, file_id: str, version: int
-) -> Removed:
+) -> None:
     message = wire.RemovePictureRequest(institution=institution, branch=branch, version=version, file=file_id)
     reply = await call(request, catalog.RemovePicture, message)
-    return public(response, Removed(version=reply.version), reply.version)
+    response.headers["ETag"] = version_tag(reply.version)

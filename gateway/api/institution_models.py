@@ -66,11 +66,6 @@ class StoredPicture(ResponseModel):
     """New version of the institution or branch, for If-Match."""
 
 
-class Removed(ResponseModel):
-    version: int
-    """New version of the institution or branch, for If-Match."""
-
-
 class InstitutionBody(models.InstitutionBody):
     """Changes of an institution; an absent field does not change."""
 

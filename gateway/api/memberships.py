@@ -12,7 +12,7 @@ from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.schemas import MemberId
-from gateway.api.writes import versioned
+from gateway.api.writes import version_tag, versioned
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
 from rangkiang.members.v1 import people_pb2 as wire
@@ -48,14 +48,15 @@ async def block_member(
 
 
 @router.delete(
-    "/members/{member_id}/blocks/{block_id}", **documented("End a block", "members.EndBlock", errors=(404, 409))
+    "/members/{member_id}/blocks/{block_id}",
+    **documented("End a block", "members.EndBlock", errors=(404, 409), status=204),
 )
 async def end_block(
     request: Request, response: Response, member_id: MemberId, block_id: BlockId, members: Members
-) -> models.Changed:
+) -> None:
     """End a block. The audit log keeps it."""
     reply = await call(request, members.EndBlock, wire.EndBlockRequest(id=member_id, block_id=block_id))
-    return versioned(response, to_model(models.Changed, reply), reply.version)
+    response.headers["ETag"] = version_tag(reply.version)
 
 
 @router.post(

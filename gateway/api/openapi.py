@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
+import orjson
 from fastapi import Depends, Header, Security
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.params import Form
@@ -52,6 +53,32 @@ _OF_VERSIONS = (412, 428)
 _LIMITED = ("RateLimit", "RateLimit-Policy")
 # Headers of an error; those of every response are added to them.
 _ERROR_HEADERS = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+
+# What an operation with 201 has made, for Location: an address below /api/v1, from the path and the response. What has
+# no address of its own is found at that of its owner.
+_MADE = {
+    "issue_card": "members/{member_id}",
+    "make_password_code": "members/{member_id}",
+    "renew_membership": "members/{member_id}",
+    "block_member": "members/{member_id}",
+    "register_member": "members/{id}",
+    "merge_members": "member-merges/{id}",
+    "check_out": "loans/{loan[id]}",
+    "use_in_library": "items/{item[id]}",
+    "fast_add": "items/{id}",
+    "add_data_request": "data-requests/{id}",
+    "add_own_data_request": "account/data-requests",
+    "answer_own_consent": "account/consents",
+    "add_own_device": "account/devices",
+    "add_staff": "staff/{id}",
+    "make_link": "staff/{account_id}",
+    "add_client": "clients/{id}",
+    "create_webhook": "webhooks/{id}",
+    "change_webhook_secret": "webhooks/{webhook_id}",
+    "ping_webhook": "webhooks/{webhook_id}",
+    "replay_webhook": "webhooks/{webhook_id}",
+}
 
 
 class _AccessToken(HTTPBearer):
@@ -195,6 +222,8 @@ class ApiRoute(APIRoute):
                     response["headers"] |= headers_of("ETag") if "version" in model.model_fields else {}
                 elif int(status) < 300:
                     response["model"] = model
+        if endpoint.__name__ in _MADE:
+            responses[201]["headers"] |= headers_of("Location")
         arguments |= {"operation_id": endpoint.__name__}
         super().__init__(path, endpoint, **arguments)
         if self._takes_json():
@@ -207,6 +236,7 @@ class ApiRoute(APIRoute):
         handle = super().get_route_handler()
         needs_token = any(dependency.dependency is access_token for dependency in self.dependencies)
         revalidates = 304 in self.responses
+        made = _MADE.get(self.operation_id or "", "")
         takes_json = self._takes_json()
         query = next((field.field_info.annotation for field in self.dependant.query_params), None)
 
@@ -226,6 +256,9 @@ class ApiRoute(APIRoute):
                 cache = response.headers.get("cache-control", "no-cache")
                 return respond(request, bytes(response.body), JSON, cache=cache)
             response.headers.setdefault("Cache-Control", "no-store")
+            if made and response.status_code == 201:
+                values = {**request.path_params, **orjson.loads(bytes(response.body))}
+                response.headers["Location"] = f"/api/v1/{made.format(**values)}"
             return response
 
         return handle_api_request

@@ -31,6 +31,8 @@ class OwnLoans(ResponseModel):
     """The caller's loans."""
 
     total: int = Field(description="Number of loans.", examples=[1])
+    next: str | None = None
+    """Null: the list has one page."""
     hits: list[OwnLoan]
     """The loans, the first due first."""
     suspension: models.Suspension | None = None

@@ -34,7 +34,7 @@ class PoliciesBody(models.PoliciesBody):
 
 
 class Policies(models.Policies):
-    """The policies of an institution."""
+    """The policies that were saved, or would be."""
 
     preview: models.PolicyPreview | None = Field(
         default=None, description="With `dry_run`: the effect of the policies on past loans."
@@ -42,10 +42,12 @@ class Policies(models.Policies):
 
 
 @router.get("/policies", **documented("The lending rules", "circulation.GetPolicies"))
-async def get_policies(request: Request, response: Response, query: NoParameters, circulation: Circulation) -> Policies:
+async def get_policies(
+    request: Request, response: Response, query: NoParameters, circulation: Circulation
+) -> models.Policies:
     """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
-    return _policies(response, reply.policies)
+    return versioned(response, to_model(models.Policies, reply.policies), reply.policies.version)
 
 
 @router.put("/policies", **documented("Replace the lending rules", "circulation.PutPolicies"))
@@ -58,9 +60,4 @@ async def put_policies(
     message = wire.PutPoliciesRequest(policies=policies, is_dry_run=body.dry_run)
     reply = await call(request, circulation.PutPolicies, message)
     preview = to_model(models.PolicyPreview, reply.preview) if reply.HasField("preview") else None
-    return _policies(response, reply.policies, preview)
-
-
-def _policies(response: Response, message: wire.Policies, preview: models.PolicyPreview | None = None) -> Policies:
-    # Version 0 has an ETag too, because the first PUT sends it as If-Match.
-    return versioned(response, to_model(Policies, message, preview=preview), message.version)
+    return versioned(response, to_model(Policies, reply.policies, preview=preview), reply.policies.version)

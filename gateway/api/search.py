@@ -72,6 +72,8 @@ class Suggestion(ResponseModel):
 class Suggestions(ResponseModel):
     total: int
     """Number of suggestions in `hits`."""
+    next: str | None = None
+    """Null: the list has one page."""
     hits: list[Suggestion]
     """The suggestions, the most likely first."""
 
@@ -164,7 +166,7 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], cat
     """
     reply = await call(request, catalog.Suggest, wire.SuggestRequest(prefix=query.q, limit=query.limit))
     hits = [_suggestion(suggestion) for suggestion in reply.suggestions]
-    return respond(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
+    return respond(request, orjson.dumps({"total": len(hits), "hits": hits, "next": None}), JSON)
 
 
 def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:

@@ -127,8 +127,9 @@ async def add_client(request: Request, body: models.NewClient, members: Members)
     return to_model(AddedClient, reply.client, client_secret=reply.secret)
 
 
-@router.delete("/clients/{client_id}", **documented("Revoke a client", "members.RevokeClient", errors=(404,)))
-async def revoke_client(request: Request, client_id: AccountId, members: Members) -> models.ApiClient:
+@router.delete(
+    "/clients/{client_id}", **documented("Revoke a client", "members.RevokeClient", errors=(404,), status=204)
+)
+async def revoke_client(request: Request, client_id: AccountId, members: Members) -> None:
     """Revoke a client. All services refuse its access tokens within 20 seconds. A repeat changes nothing."""
-    reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))
-    return to_model(models.ApiClient, reply.client)
+    await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel, to_message, to_model
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.writes import Version, versioned
@@ -31,12 +31,6 @@ class MadeWebhook(models.Webhook):
         description="Key that signs deliveries; only this response has it.",
         examples=["rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe"],
     )
-
-
-class Deleted(ResponseModel):
-    """A deleted subscription."""
-
-    id: str = Field(description="Identifier of the webhook.", examples=[_ID])
 
 
 @router.get("/webhooks", **documented("Webhooks of the caller", "notifications.ListWebhooks"))
@@ -136,9 +130,9 @@ async def list_deliveries(
 
 
 @router.delete(
-    "/webhooks/{webhook_id}", **documented("Delete a webhook", "notifications.DeleteWebhook", errors=(404, 409))
+    "/webhooks/{webhook_id}",
+    **documented("Delete a webhook", "notifications.DeleteWebhook", errors=(404, 409), status=204),
 )
-async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Deleted:
+async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> None:
     """Delete a webhook and its waiting events."""
     await call(request, notifications.DeleteWebhook, wire.DeleteWebhookRequest(id=webhook_id))
-    return Deleted(id=webhook_id)

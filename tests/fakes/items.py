@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis import clock, rpc
+from chassis.cursors import read_cursor
 from chassis.errors import Invalid, NotFound, Outdated
 from rangkiang.catalog.v1 import items_pb2
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
@@ -49,6 +50,8 @@ class FakeItems:
 
     def ListFastAdds(self, request: items_pb2.ListFastAddsRequest, context: Any) -> items_pb2.ListFastAddsReply:
         self.request = request
+        if request.cursor:
+            read_cursor(request.cursor, "items", UUID)
         items = [_item(ITEM_ID, context)] if rpc.context(context).institution == INSTITUTION_ID else []
         return items_pb2.ListFastAddsReply(items=items)
 

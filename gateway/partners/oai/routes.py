@@ -215,7 +215,7 @@ class _Repository:
         try:
             return await call(self._request, catalog(self._request).Harvest, message)
         except Invalid as problem:
-            if problem.reason != "CURSOR_FOREIGN":
+            if problem.reason != "CURSOR_INVALID":
                 raise
             raise Fault("badResumptionToken", "The token is of a later state of this catalogue.") from None
 

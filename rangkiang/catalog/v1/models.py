@@ -456,8 +456,8 @@ class Institution(ResponseModel):
     npp: str | None = Field(default=None, description="Indonesia's national library number (NPP).", examples=['1372012D0000001'])
     isil: str | None = Field(default=None, description='ISO 15511 identifier.', examples=['ID-CONTOH-PKS'])
     zone: str | None = Field(default=None, description='IANA time zone.', examples=['Asia/Jakarta'])
-    short_name: rangkiang.common.v1.models.Text = Field(description='Short name.', examples=[{'id': 'Perpus Solok', 'en': 'Solok Library'}])
-    motto: rangkiang.common.v1.models.Text = Field(description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
+    short_name: rangkiang.common.v1.models.Text | None = Field(default=None, description='Short name.', examples=[{'id': 'Perpus Solok', 'en': 'Solok Library'}])
+    motto: rangkiang.common.v1.models.Text | None = Field(default=None, description='Motto.', examples=[{'id': 'Membaca dekat rumah', 'en': 'Reading close to home'}])
     contact: Contact = Field(description='Contact data.')
     version: int = Field(description='Version, for If-Match.', examples=[1])
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
@@ -514,7 +514,7 @@ class Branch(ResponseModel):
     services: list[rangkiang.common.v1.models.Text] = Field(description='Services of the branch.', examples=[[{'id': 'Ruang baca anak', 'en': "Children's room"}]])
     accessibility: list[rangkiang.common.v1.models.Text] = Field(description='Facilities for readers with disabilities.', examples=[[{'id': 'Jalur landai di pintu masuk', 'en': 'Ramp at the entrance'}]])
     version: int = Field(description='Version, for If-Match.', examples=[1])
-    photo_alt: rangkiang.common.v1.models.Text = Field(description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
+    photo_alt: rangkiang.common.v1.models.Text | None = Field(default=None, description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
 
 
 class PositionBody(Body):

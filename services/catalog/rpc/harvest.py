@@ -54,7 +54,7 @@ class HarvestMethods(ServicerPart):
             reply.read_at.FromDatetime(lock_changes(session, shared=True))
         with self._database.reading(caller) as session:
             if request.after > highest_change(session):
-                raise Invalid("CURSOR_FOREIGN")  # of another catalogue, or of this one before a restored backup
+                raise Invalid("CURSOR_INVALID")  # of another catalogue, or of this one before a restored backup
             page = page_of(session, changes, limit=request.limit or USUALLY_LISTED)
             reply.total = count_changes(session, changes) if request.count else 0
             if (earliest := earliest_change(session)) is not None:

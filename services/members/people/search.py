@@ -45,7 +45,7 @@ def find(session: Session, institution_id: UUID, query: str, *, limit: int, curs
     raises  Invalid  CURSOR_INVALID
     """
     limit = min(max(limit, 1), LONGEST_LIST)
-    offset = _offset(cursor)
+    offset = read_offset(cursor)
     by_words, is_cut = _by_words(session, institution_id, query)
     ids = list(dict.fromkeys([*_by_number(session, institution_id, query), *by_words]))
     has_more = is_cut or len(ids) > MOST_COUNTED
@@ -153,7 +153,8 @@ def _begins(words: type[MemberWord], prefix: str) -> ColumnElement[bool]:
     return and_(words.word >= prefix, words.word < prefix + LAST_LETTER)
 
 
-def _offset(cursor: str) -> int:
+def read_offset(cursor: str) -> int:
+    """Return the number of members before the page of a cursor. Raises Invalid CURSOR_INVALID."""
     if not cursor:
         return 0
     (offset,) = read_cursor(cursor, "members", int)

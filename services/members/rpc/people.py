@@ -103,6 +103,7 @@ class PeopleMethods:
         hashes = self._hashes(request, caller)
         by = list(hashes or ())
         result = search.Found([], 0, False, "")
+        search.read_offset(request.cursor)
         if hashes is not None:
             result = search.find_by_hash(session, institution_id, hashes, limit=limit)
         if request.q.strip() and not result.members:

@@ -51,4 +51,4 @@ def test_a_set_limits_the_feed(repository: Repository) -> None:
 def test_a_cursor_that_is_none_or_beyond_the_last_change_is_refused(repository: Repository) -> None:
     for cursor in ("x", "-1", "9" * 18, "9" * 19):
         response = repository.response("/api/v1/changes", cursor=cursor)
-        assert (response.status_code, response.json()["reason"]) == (400, "CURSOR_FOREIGN")
+        assert (response.status_code, response.json()["reason"]) == (400, "CURSOR_INVALID")
