@@ -215,5 +215,5 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         [ended] = site.http.get("/api/v1/webhooks", headers=site.headers("manager")).json()["hits"]
         assert (ended["state"], ended["reason"]) == ("disabled", "MAKER_WITHOUT_SCOPES")
         assert len(receiver.requests) == 2
-        assert site.http.delete(path, headers=site.headers("manager")).status_code == 200
+        assert site.http.delete(path, headers=site.headers("manager")).status_code == 204
         assert site.http.get("/api/v1/webhooks", headers=partner).json()["total"] == 0

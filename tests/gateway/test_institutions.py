@@ -139,7 +139,7 @@ def test_a_logo_and_photos_are_stored_served_and_removed(http: httpx.Client) -> 
     assert len(narrow.content) < len(wide.content)
     assert http.get(logo["url"]).headers["content-type"] == "image/png"
     for picture, place in ((logo, PKS), (photo, PKS), (front, PST)):
-        assert write(http, "DELETE", f"{place}/pictures/{picture['id']}", place).status_code == 200
+        assert write(http, "DELETE", f"{place}/pictures/{picture['id']}", place).status_code == 204
         assert write(http, "DELETE", f"{place}/pictures/{picture['id']}", place).status_code == 404
     assert http.get(PKS).json()["logo"] is None
 

@@ -103,7 +103,7 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     assert (renewal.status_code, block.status_code) == (201, 201)
     refused = api.post(f"{path}/erasure")
     assert (refused.status_code, refused.json()["reason"]) == (409, "ERASURE_OPEN_BLOCK")
-    assert api.http.delete(f"{path}/blocks/{block.json()['block_id']}").status_code == 200
+    assert api.http.delete(f"{path}/blocks/{block.json()['block_id']}").status_code == 204
     sent = api.post(f"{path}/password-codes", {"send": True}).json()
     assert sent == {"code": None, "sent": True}
     code = api.post(f"{path}/password-codes").json()["code"]
