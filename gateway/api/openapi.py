@@ -74,6 +74,7 @@ _MADE = {
     "add_staff": "staff/{id}",
     "make_link": "staff/{account_id}",
     "add_client": "clients/{id}",
+    "make_sandbox": "clients/{client_id}",
     "create_webhook": "webhooks/{id}",
     "change_webhook_secret": "webhooks/{webhook_id}",
     "ping_webhook": "webhooks/{webhook_id}",
