@@ -33,7 +33,7 @@ class PoliciesBody(models.PoliciesBody):
     dry_run: StrictBool = Field(False, description="Validate the rows and save nothing.")
 
 
-class Policies(models.Policies):
+class SavedPolicies(models.Policies):
     """The policies that were saved, or would be."""
 
     preview: models.PolicyPreview | None = Field(
@@ -54,10 +54,10 @@ async def get_policies(
 @accept_bodies(LONGEST_BODY_BYTES)
 async def put_policies(
     request: Request, response: Response, body: PoliciesBody, circulation: Circulation, version: Version
-) -> Policies:
+) -> SavedPolicies:
     """Replace all policies. A gap between rows, or an invalid value, refuses the whole request."""
     policies = to_message(wire.Policies, body, version=version)
     message = wire.PutPoliciesRequest(policies=policies, is_dry_run=body.dry_run)
     reply = await call(request, circulation.PutPolicies, message)
     preview = to_model(models.PolicyPreview, reply.preview) if reply.HasField("preview") else None
-    return versioned(response, to_model(Policies, reply.policies, preview=preview), reply.policies.version)
+    return versioned(response, to_model(SavedPolicies, reply.policies, preview=preview), reply.policies.version)

@@ -54,7 +54,7 @@ class LoanEvent(Event):
 class MemberEvent(Event):
     """An event of a member, or a test event."""
 
-    facts: NoFacts = Field(description="No facts.")
+    facts: NoFacts = Field(description="Always empty.")
 
 
 DeliveryId = Annotated[
