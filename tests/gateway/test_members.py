@@ -115,7 +115,7 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     assert merge.status_code == 201
     made = f"/member-merges/{merge.json()['id']}"
     assert (api.http.get(made).json()["kept_id"], api.http.get(made).json()["merged_id"]) == (new.json()["id"], other)
-    assert "undone_at" not in api.http.get(made).json()
+    assert api.http.get(made).json()["undone_at"] is None
     assert api.post(f"{made}/undo").status_code == 200
     assert api.http.get(made).json()["undone_at"].endswith("Z")
     assert api.post(f"{made}/undo").status_code == 404
