@@ -52,7 +52,7 @@ async def daia(request: Request) -> Response:
         raise NotAcceptable("FORMAT_UNKNOWN", format=query.format, known=["json"])
     requested = list(dict.fromkeys(part for part in query.id.split("|") if part))
     if len(requested) > MOST_IDS:
-        raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=len(requested), most=MOST_IDS)
+        raise Invalid("IDS_TOO_MANY", most=MOST_IDS, ids=len(requested))
     documents = await asyncio.gather(*(_document(request, identifier) for identifier in requested))
     body = {
         "document": [document for document in documents if document is not None],

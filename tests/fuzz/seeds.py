@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.catalog.marc import iso2709, marcjson, marcxml
-from services.catalog.search.cursors import Cursor
+from services.catalog.search.search import Cursor
 from tests.builders import book, iso
 from tests.fuzz.targets import QUESTION
 

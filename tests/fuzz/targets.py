@@ -20,10 +20,10 @@ from services.catalog.marc.record import Field, Record, is_control, subfields
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
 from services.catalog.record.index_document import document
-from services.catalog.search.cursors import Cursor, decode_cursor
 from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.query.parser import parse
 from services.catalog.search.ranking.build import rank
+from services.catalog.search.search import Cursor, decode_cursor
 from services.catalog.search.validation import MOST_CHARACTERS
 
 LONGEST_SECONDS = 2.0

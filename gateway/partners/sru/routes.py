@@ -53,7 +53,7 @@ async def sru(request: Request) -> Response:
     """Answer a request; a wrong one gets a diagnostic with status 200, as SRU asks."""
     institution = request.path_params.get("institution", "")
     if institution and institution not in (await libraries(request).directory()).institutions:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=institution[:64])
+        raise NotFound("ROUTE_NOT_FOUND")
     sru_request = SruRequest()
     try:
         read(await _parameters(request), sru_request)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
 
 from chassis.context import READER, Context
+from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from chassis.database.db import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.sentences import LocalText
@@ -22,8 +24,7 @@ from services.catalog.search.boolean.matching import build_match
 from services.catalog.search.boolean.tree import Tree
 from services.catalog.search.class_matches import with_classes
 from services.catalog.search.class_recall import class_finder
-from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
-from services.catalog.search.execution import Answer, run_query
+from services.catalog.search.execution import Answer, Mode, run_query
 from services.catalog.search.expansion import expand, has_forms, heading_variants
 from services.catalog.search.explain import Reason, explain_hits
 from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
@@ -34,6 +35,9 @@ from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.recent import recent
 from services.catalog.search.series_order import in_series_order
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
+
+_CURSOR_OF = "search"
+_MODES: tuple[Mode, ...] = ("", "corrected", "relaxed")
 
 
 class Hit(NamedTuple):
@@ -273,3 +277,41 @@ def _with_variants(database: Database, query: Query) -> Query:
     """Add the query's variants, so that highlights mark their words too."""
     variants = tuple(variant.query for variant in heading_variants(database, query))
     return replace(query, parts=(AnyOf(variants), *query.parts)) if variants else query
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position in the hits of a query.
+
+    offset      hits to skip
+    digest      of the query; see query_digest
+    generation  index state of the page before
+    mode        how the first page was answered; later pages are answered the same way
+    """
+
+    offset: int
+    digest: str
+    generation: str
+    mode: Mode = ""
+
+    def __str__(self) -> str:
+        return write_cursor(_CURSOR_OF, self.offset, self.digest, self.generation, self.mode)
+
+
+def query_digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> str:
+    """Return a text that identifies a query; facets, limit and highlights may differ from page to page."""
+    content = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def decode_cursor(text: str, digest: str) -> Cursor:
+    """Decode a cursor that belongs to this query.
+
+    raises  Invalid  CURSOR_INVALID, PAGING_TOO_DEEP
+    """
+    cursor = Cursor(*read_cursor(text, _CURSOR_OF, int, str, str, str))
+    if cursor.digest != digest or cursor.offset < 1 or cursor.mode not in _MODES:
+        raise cursor_invalid()
+    if cursor.offset >= REACH:
+        raise Invalid("PAGING_TOO_DEEP", most=REACH)
+    return cursor

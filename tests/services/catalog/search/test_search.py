@@ -16,8 +16,8 @@ from chassis.database.db import Database
 from chassis.errors import Invalid, TooLate
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
-from services.catalog.search.cursors import Cursor, decode_cursor
 from services.catalog.search.query.parser import parse
+from services.catalog.search.search import Cursor, decode_cursor
 from services.catalog.search.validation import MOST_WILDCARDS, SHORTEST_WILDCARD
 from tests.fakes.library import Library, begun, book
 
@@ -185,16 +185,16 @@ def test_a_cursor_belongs_to_its_query(sample_library: Library) -> None:
 
 
 def test_paging_ends_at_ten_thousand_hits_with_a_named_error() -> None:
-    assert decode_cursor(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
+    assert decode_cursor(str(Cursor(9_999, "a digest", "1")), "a digest").offset == 9_999
     with pytest.raises(Invalid) as refusal:
-        decode_cursor(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
+        decode_cursor(str(Cursor(10_000, "a digest", "1")), "a digest")
     assert refusal.value.reason == "PAGING_TOO_DEEP"
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
 def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        decode_cursor(text, b"8 bytes.")
+        decode_cursor(text, "a digest")
     assert refusal.value.reason == "CURSOR_INVALID"
 
 
