@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -88,6 +88,7 @@ class Options:
     idempotent: bool
     keyed: bool
     act: str = ""
+    partner_scope: str = ""
 
 
 def options_of(path: str) -> Options:
@@ -117,6 +118,7 @@ def _options(method: MethodDescriptor) -> Options:
         idempotent=extensions[options_pb2.idempotent],
         keyed=extensions[options_pb2.keyed],
         act=extensions[options_pb2.act],
+        partner_scope=extensions[options_pb2.partner_scope],
     )
 
 
@@ -157,8 +159,8 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         start = time.thread_time()
         try:
             context.check_deadline()
-            limited = limited_scope(options.act, request)
-            grpc_context.rangkiang = context = _with_caller(context, options.scope, limited, grpc_context, verifier)
+            others = {limited_scope(options.act, request), options.partner_scope} - {""}
+            grpc_context.rangkiang = context = _with_caller(context, options.scope, others, grpc_context, verifier)
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
@@ -210,11 +212,11 @@ def limited_scope(act: str, request: Any) -> str:
 
 
 def _with_caller(
-    context: Context, scope: str, limited: str, grpc_context: Any, verifier: TokenVerifier | None
+    context: Context, scope: str, others: Set[str], grpc_context: Any, verifier: TokenVerifier | None
 ) -> Context:
     """Return the context with the caller; unchanged for a public method.
 
-    limited  scope of a token for only this request
+    others  scopes that are enough too: of a token for only this request, and of partners
     raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
             Forbidden        SCOPE_NEEDED, SERVICE_ONLY
     """
@@ -229,7 +231,7 @@ def _with_caller(
     if not authorization or verifier is None:
         raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
     principal = verifier.verify(authorization)
-    if scope not in principal.scopes and (not limited or limited not in principal.scopes):
+    if scope not in principal.scopes and not others & principal.scopes:
         raise Forbidden("SCOPE_NEEDED", scope=scope)
     return replace(
         context,

@@ -61,7 +61,7 @@ async def list_items_of_institution(
 async def get_item(
     request: Request, response: Response, item_id: ItemId, query: NoParameters, catalog: Catalog
 ) -> models.EditedItem:
-    """Return an item of the caller's institution. The ETag is its version."""
+    """Return an item of the caller's institution; the scope facts.loans is enough too. The ETag is its version."""
     reply = await call(request, catalog.GetItem, wire.GetItemRequest(id=item_id))
     return versioned(response, to_model(models.EditedItem, reply.item), reply.item.version)
 

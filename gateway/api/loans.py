@@ -84,7 +84,10 @@ async def list_loans_as_csv(request: Request, query: Annotated[models.LoansQuery
 async def get_loan(
     request: Request, response: Response, loan_id: LoanId, query: NoParameters, circulation: Circulation
 ) -> models.Loan:
-    """Return a loan of the caller's institution, open or ended. The audit log records each request."""
+    """Return a loan of the caller's institution, open or ended. The audit log records each request.
+
+    A program with the scope facts.loans and without loans.read gets it without `member`, `card` and `group`.
+    """
     loan = (await call(request, circulation.GetLoan, wire.GetLoanRequest(id=loan_id))).loan
     return versioned(response, to_model(models.Loan, loan), loan.version)
 

@@ -94,6 +94,19 @@ def member(manager: Api) -> Iterator[dict[str, Any]]:
         manager.take_back(loan["item"]["id"])
 
 
+def test_a_partner_reads_a_loan_without_its_member(library: Library, manager: Api, member: dict[str, Any]) -> None:
+    loan = manager.lend(member["number"], barcode(1)).json()["loan"]
+    partner = library.as_("partner")
+    read = partner.get(f"/loans/{loan['id']}")
+    assert read.json() == {**loan, "member": None, "card": None, "group": None}
+    assert loan["member"]
+    assert loan["card"]
+    assert member["number"] not in read.text
+    assert partner.get("/loans/none").json()["reason"] == "LOAN_UNKNOWN"
+    assert partner.get("/loans").status_code == 403
+    assert partner.get(f"/loans/{loan['id']}/explanation").status_code == 403
+
+
 def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: dict[str, Any]) -> None:
     body = {"member": member["number"], "item": barcode(1), "branch": "PKS/PST"}
     planned = manager.post("/check-outs", {**body, "dry_run": True}, key="")

@@ -234,7 +234,7 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLoan(self, request, context):
-        """A loan of the institution.
+        """A loan of the institution. With facts.loans alone, the reply has neither the member nor the card nor the group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

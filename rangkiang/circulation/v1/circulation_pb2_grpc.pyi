@@ -51,7 +51,7 @@ class CirculationStub:
     ListLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]
     """Loans of the institution."""
     GetLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetLoanRequest, _loans_pb2.GetLoanReply]
-    """A loan of the institution."""
+    """A loan of the institution. With facts.loans alone, the reply has neither the member nor the card nor the group."""
     ExplainLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _grpc.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]
@@ -113,7 +113,7 @@ class CirculationAsyncStub(CirculationStub):
     ListLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]  # type: ignore[assignment]
     """Loans of the institution."""
     GetLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetLoanRequest, _loans_pb2.GetLoanReply]  # type: ignore[assignment]
-    """A loan of the institution."""
+    """A loan of the institution. With facts.loans alone, the reply has neither the member nor the card nor the group."""
     ExplainLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]  # type: ignore[assignment]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _aio.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]  # type: ignore[assignment]
@@ -220,7 +220,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.GetLoanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.GetLoanReply, _abc.Awaitable[_loans_pb2.GetLoanReply]]:
-        """A loan of the institution."""
+        """A loan of the institution. With facts.loans alone, the reply has neither the member nor the card nor the group."""
 
     @_abc_1.abstractmethod
     def ExplainLoan(

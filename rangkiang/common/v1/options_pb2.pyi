@@ -176,6 +176,7 @@ SCOPE_FIELD_NUMBER: _builtins.int
 IDEMPOTENT_FIELD_NUMBER: _builtins.int
 KEYED_FIELD_NUMBER: _builtins.int
 ACT_FIELD_NUMBER: _builtins.int
+PARTNER_SCOPE_FIELD_NUMBER: _builtins.int
 RESPONSE_FIELD_NUMBER: _builtins.int
 BODY_FIELD_NUMBER: _builtins.int
 TOTAL_FIELD_NUMBER: _builtins.int
@@ -193,6 +194,8 @@ act: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _b
 """An act whose limited tokens may call this method too, then a colon and the request's fields that must equal the
 token's subject: "renew:id,due_on". See chassis.security.auth.act_scope.
 """
+partner_scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
+"""A program of a partner with this scope may call this method too; the reply has no data about the member then."""
 response: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
 """Name of the schema of a response."""
 body: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]

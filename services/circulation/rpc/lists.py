@@ -150,7 +150,11 @@ class ListMethods:
         now = clock.now()
         view = view_of(session, *find_loan(session, parse_id(caller.institution), request.id), now=now)
         self._access_log.record(caller, "circulation.read_loan", kind="loan", object_id=view.id)
-        return wire.GetLoanReply(loan=loan_message(view))
+        loan = loan_message(view)
+        if "loans.read" not in caller.scopes:
+            for name in ("member_id", "card", "group"):
+                loan.ClearField(name)
+        return wire.GetLoanReply(loan=loan)
 
     @reads
     def ExplainLoan(self, request: wire.ExplainLoanRequest, session: Session, caller: Context) -> wire.ExplainLoanReply:
