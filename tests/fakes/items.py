@@ -12,6 +12,7 @@ from rangkiang.catalog.v1 import items_pb2
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 
 ITEM_ID = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
+_NEW_RECORD_ID = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
 LONGEST_TITLE = 500
 # The institution of the item.
 INSTITUTION_ID = "00000000-0000-0000-0000-000000000001"
@@ -37,8 +38,11 @@ class FakeItems:
             title=titles[0] if titles else request.title, institution_id=rpc.context(context).institution,
         )  # fmt: skip
         return items_pb2.FastAddReply(
-            item=ItemCopy(id=ITEM_ID, version=1, barcode=request.barcode, status="in_service", title=request.title)
-        )
+            item=ItemCopy(
+                id=ITEM_ID, version=1, barcode=request.barcode, status="in_service", title=request.title,
+                record_id=request.record_id if titles else _NEW_RECORD_ID,
+            )
+        )  # fmt: skip
 
     def GetItemCopy(self, request: items_pb2.GetItemCopyRequest, _context: Any) -> items_pb2.GetItemCopyReply:
         if request.barcode not in self.added:
