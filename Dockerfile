@@ -13,9 +13,10 @@ RUN uv sync --locked --no-dev --no-editable \
     && .venv/bin/python -P -c 'from gateway.web.page_templates import compile_templates; compile_templates()'
 
 FROM python:3.11.15-slim-bookworm
-# pg_dump and pg_restore, for `rangkiang backup`. They must not be older than the server in k8s/ and docker-compose.yml.
+# pg_dump and pg_restore, for `rangkiang backup`. They must not be older than the server in k8s/ and docker-compose.yml. The
+# other package is for `rangkiang z3950 --listen`.
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-15 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-15 libnet-z3950-simple2zoom-perl && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin rangkiang \
     && install -d -o rangkiang -g rangkiang /data \
     && install -d -o rangkiang -g rangkiang -m 700 /keys /tls

@@ -1,7 +1,10 @@
-"""`rangkiang z3950`: prints the configuration of the Z39.50 server, made from the indexes of SRU."""
+"""`rangkiang z3950`: the Z39.50 server, whose configuration is made from the indexes of SRU."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Annotated, Final
 from xml.etree.ElementTree import Element, indent
 
@@ -14,6 +17,7 @@ from gateway.partners.xml import put, serialize
 
 USMARC: Final = "1.2.840.10003.5.10"
 RECORDS_A_REQUEST: Final = 10
+SERVER: Final = Path(__file__).parent / "server.pl"
 app = typer.Typer(add_completion=False)
 
 
@@ -21,14 +25,21 @@ app = typer.Typer(add_completion=False)
 def z3950(
     sru: Annotated[str, typer.Option(help="URL of SRU for the server.")] = "http://127.0.0.1:8080/sru",
     database: Annotated[str, typer.Option(help="Name of the database for clients.")] = "rangkiang",
+    listen: Annotated[
+        str, typer.Option(help="Start the server at this address, such as tcp:@:9999, in place of this command.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with the text in `configuration`.")] = False,
 ) -> None:
-    """Print the configuration of the Z39.50 server.
+    """Print the configuration of the Z39.50 server, or start the server with it.
 
-    Start the server with it:  rangkiang z3950 >z3950.xml && perl gateway/partners/z3950/server.pl z3950.xml tcp:@:9999
+    The server needs the Debian package libnet-z3950-simple2zoom-perl.
     """
     text = configuration(sru, database)
-    if json:
+    if listen:
+        file = Path(mkdtemp(prefix="rangkiang-z3950-"), "z3950.xml")
+        file.write_text(text, "utf-8")
+        os.execvp("perl", ["perl", str(SERVER), str(file), listen])  # noqa: S606 — no shell reads the address
+    elif json:
         print_json({"configuration": text})
     else:
         print_text(text)

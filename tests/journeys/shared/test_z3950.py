@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.partners.z3950 import configuration
 from tests.conditions import eventually
+from tests.conftest import CHECKOUT
 from tests.journeys.library import Library
 from tests.servers.processes import free_port
-
-SERVER = Path(configuration.__file__).parent / "server.pl"
 
 
 def answers(port: int) -> bool:
@@ -25,10 +25,13 @@ def answers(port: int) -> bool:
 @pytest.fixture
 def port(library: Library, tmp_path: Path) -> Iterator[int]:
     """Port of a Z39.50 server for the library."""
-    file, port = tmp_path / "z3950.xml", free_port()
-    file.write_text(configuration.configuration(f"{library.address}/sru", "rangkiang"))
-    command = ["perl", str(SERVER), str(file), f"tcp:127.0.0.1:{port}"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "rangkiang"), "z3950"]
+    options = ["--sru", f"{library.address}/sru", "--listen", f"tcp:127.0.0.1:{port}"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [*command, *options], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
         try:
             eventually(lambda: answers(port))
             yield port
