@@ -27,6 +27,7 @@ router = APIRouter()
 
 MEDIA_TYPE: Final = "application/json"
 MOST_IDS: Final = 100
+CALLS_AT_ONCE: Final = 8
 _LOAN, _READING, _ONLINE = "loan", "presentation", "openaccess"
 # Availability of an item -> the services that are available, and those that are not.
 _SERVICES: Final = {
@@ -53,7 +54,8 @@ async def daia(request: Request) -> Response:
     requested = list(dict.fromkeys(part for part in query.id.split("|") if part))
     if len(requested) > MOST_IDS:
         raise Invalid("IDS_TOO_MANY", most=MOST_IDS, ids=len(requested))
-    documents = await asyncio.gather(*(_document(request, identifier) for identifier in requested))
+    at_once = asyncio.Semaphore(CALLS_AT_ONCE)
+    documents = await asyncio.gather(*(_document(request, at_once, identifier) for identifier in requested))
     body = {
         "document": [document for document in documents if document is not None],
         "institution": {"content": site_of(request, language(request)).name, "href": absolute_url(request, "/")},
@@ -62,11 +64,12 @@ async def daia(request: Request) -> Response:
     return respond(request, orjson.dumps(body), MEDIA_TYPE, cache="no-store", vary="Accept-Language, Accept-Encoding")
 
 
-async def _document(request: Request, identifier: str) -> dict[str, Any] | None:
+async def _document(request: Request, at_once: asyncio.Semaphore, identifier: str) -> dict[str, Any] | None:
     """Return the document of a record; None when there is no such record."""
     try:
         record_id = check_record_id(identifier.rpartition(":")[2].lower())
-        reply = await call(request, catalog(request).ListItems, wire.ListItemsRequest(record_id=record_id))
+        async with at_once:
+            reply = await call(request, catalog(request).ListItems, wire.ListItemsRequest(record_id=record_id))
     except (NotFound, Gone):
         return None
     page = absolute_url(request, f"/records/{record_id}")
@@ -75,12 +78,11 @@ async def _document(request: Request, identifier: str) -> dict[str, Any] | None:
 
 
 def _item(item: wire.Item, page: str) -> dict[str, Any]:
-    branch = f"{item.institution}/{item.branch}"
     available, unavailable = _SERVICES[item.availability]
     members: dict[str, Any] = {
         "id": f"urn:uuid:{item.id}",
         "href": page,
-        "department": {"id": branch, "content": item.branch_name.id or branch},
+        "department": {"id": item.branch, "content": item.branch_name.id or item.branch},
         "available": [{"service": service} for service in available],
         # Without an address, VuFind shows no item that has no available service and no date.
         "unavailable": [

@@ -41,9 +41,8 @@ from rangkiang.catalog.v1.facets_pb2 import Filter
 router = APIRouter()
 
 MEDIA_TYPE = "application/xml"
-# Statuses at which a client may try again: SRU's "system temporarily unavailable" is for these.
-_UNAVAILABLE = (503, 504)
 MOST_PARAMETERS = 40
+ITEM_CALLS_AT_ONCE = 8
 MOST_HITS = 10_000
 
 
@@ -111,9 +110,10 @@ async def _records(request: Request, ids: Sequence[str], schema: RecordSchema) -
         reply = await call(request, catalog(request).GetForms, message)
         contents = [_without_declaration(record.content) for record in reply.records]
     if schema.name in _WITH_ITEMS:
+        at_once = asyncio.Semaphore(ITEM_CALLS_AT_ONCE)
         contents = await asyncio.gather(
             *(
-                _with_items(request, record_id, content, schema)
+                _with_items(request, at_once, record_id, content, schema)
                 for record_id, content in zip(ids, contents, strict=True)
             )
         )
@@ -128,10 +128,13 @@ async def _records(request: Request, ids: Sequence[str], schema: RecordSchema) -
 _WITH_ITEMS = ("isohold", "opacxml")
 
 
-async def _with_items(request: Request, record_id: str, marcxml: str, schema: RecordSchema) -> str:
+async def _with_items(
+    request: Request, at_once: asyncio.Semaphore, record_id: str, marcxml: str, schema: RecordSchema
+) -> str:
     """Return the record with its items; "" for a record that cannot be written, or was deleted meanwhile."""
     try:
-        reply = await call(request, catalog(request).ListItems, wire.ListItemsRequest(record_id=record_id))
+        async with at_once:
+            reply = await call(request, catalog(request).ListItems, wire.ListItemsRequest(record_id=record_id))
     except (NotFound, Gone):
         return ""
     if schema.name == "isohold":

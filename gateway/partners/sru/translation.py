@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from chassis.errors import Error
+from chassis.errors import Error, TooLate, Unavailable
 from gateway.partners.sru.cql import Boolean, Clause, Modifier, Node, Prefix, Query, SortKey
 from gateway.partners.sru.diagnostics import Diagnostic
 from gateway.partners.sru.indexes import index_of, split
@@ -35,12 +35,14 @@ _REASONS: Final = {
     "QUERY_TOO_MANY_WILDCARDS": (30, "most"),
     "QUERY_TOO_MANY_WORDS": (12, "most"),
     "QUERY_TOO_LONG": (23, "most"),
+    "TERM_TOO_LONG": (23, "most"),
     "QUERY_TOO_DEEP": (48, "most"),
     "QUERY_TOO_MANY_CLAUSES": (38, "most"),
     "OFFSET_OUT_OF_BOUNDS": (61, "most"),
     "FORM_UNKNOWN": (66, "form"),
     "RECORD_NOT_FOUND": (65, "record"),
 }
+MOST_LEVELS = 20  # of the catalogue; protobuf refuses deeper trees too
 _PROXIMITY: Final = {"unit": 42, "distance": 41, "masks": 33, "modifiers": 44, "relation": 40}
 # Index of sortBy -> sort of the catalogue, ascending and descending; None cannot be sorted.
 _SORTS: Final[dict[str, tuple[str | None, str | None]]] = {
@@ -53,24 +55,35 @@ def search_tree(node: Node, prefixes: tuple[Prefix, ...] = ()) -> SearchTree:
     """Translate a query.
 
     prefixes  in force around the node
-    raises    Diagnostic  15, 16, 19, 20, 26, 37 and 39 to 46
+    raises    Diagnostic  15, 16, 19, 20, 26, 39 to 46, and 48 for a tree that is too deep
     """
+    return _translate(node, prefixes)[0]
+
+
+def _translate(node: Node, prefixes: tuple[Prefix, ...]) -> tuple[SearchTree, int]:
+    """Return the tree of a node and its levels."""
     prefixes += node.prefixes
     if isinstance(node, Clause):
-        return _clause(node, prefixes)
+        tree = _clause(node, prefixes)
+        return tree, 3 if tree.operator == "not" else 2 if tree.operator else 1
     if node.name == "prox":
-        return _proximity(node, prefixes)
+        return _proximity(node, prefixes), 2
     if node.modifiers:
         raise Diagnostic(46, node.modifiers[0].name)
     # Equal operators from the left become one group, so that a long query is not a deep one.
     operands: list[SearchTree] = []
+    deepest = 0
     for operand in (node.left, node.right):
-        tree = search_tree(operand, prefixes)
+        tree, levels = _translate(operand, prefixes)
         if tree.operator == node.name and (node.name != "not" or operand is node.left):
             operands += tree.operands
+            levels -= 1
         else:
             operands.append(tree)
-    return SearchTree(operator=node.name, operands=operands)
+        deepest = max(deepest, levels)
+    if deepest == MOST_LEVELS:
+        raise Diagnostic(48, str(MOST_LEVELS), f"Operators are more than {MOST_LEVELS - 1} levels deep")
+    return SearchTree(operator=node.name, operands=operands), deepest + 1
 
 
 def _clause(clause: Clause, prefixes: tuple[Prefix, ...]) -> SearchTree:
@@ -122,7 +135,7 @@ def _proximity(node: Boolean, prefixes: tuple[Prefix, ...]) -> SearchTree:
         prefix, name = split(modifier.name, prefixes)
         match name.lower() if prefix in ("", "cql") else "":
             case "distance":
-                if not modifier.value.isdigit() or len(modifier.value) > 4:
+                if not (modifier.value.isascii() and modifier.value.isdigit()) or len(modifier.value) > 4:
                     raise Diagnostic(41, modifier.value)
                 distance = int(modifier.value) - (modifier.comparison == "<")
                 # Exactly one word is side by side; other exact distances and lower bounds cannot be searched.
@@ -138,7 +151,7 @@ def _proximity(node: Boolean, prefixes: tuple[Prefix, ...]) -> SearchTree:
                 raise Diagnostic(46, modifier.name)
     if distance < 1:
         raise Diagnostic(41, str(distance))
-    operands = [search_tree(operand, prefixes) for operand in (node.left, node.right)]
+    operands = [_translate(operand, prefixes)[0] for operand in (node.left, node.right)]
     return SearchTree(operator="near", operands=operands, distance=distance, unit=unit, ordered=ordered)
 
 
@@ -180,5 +193,7 @@ def diagnostic_of(error: Error) -> Diagnostic | None:
     facts = {name: str(value) for name, value in error.facts.items()}
     if error.reason == "PROXIMITY_UNSUPPORTED":
         return Diagnostic(_PROXIMITY.get(facts.get("part", ""), 39), facts.get("part", ""))
+    if isinstance(error, (Unavailable, TooLate)):
+        return Diagnostic(2)
     number, fact = _REASONS.get(error.reason, (0, ""))
     return Diagnostic(number, facts.get(fact, "")[:80]) if number else None

@@ -32,6 +32,7 @@ def test_every_item_has_the_services_that_its_availability_means(library: Librar
             assert available | unavailable <= SERVICES
             assert not available & unavailable
             assert all(service["href"] for service in item["unavailable"])
+            assert item["department"]["id"] == known["branch"]
 
 
 def test_records_that_do_not_exist_are_left_out(library: Library) -> None:

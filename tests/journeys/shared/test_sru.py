@@ -153,9 +153,12 @@ def test_holdings_say_what_can_be_lent(library: Library) -> None:
         ({"operation": "searchRetrieve", "query": "dc.title = a*"}, ("29", "")),
         ({"operation": "searchRetrieve", "query": "dc.date = soon"}, ("36", "soon")),
         ({"operation": "searchRetrieve", "query": "a prox/unit=sentence b"}, ("42", "sentence")),
+        ({"operation": "searchRetrieve", "query": "a prox/distance=² b"}, ("41", "²")),
+        ({"operation": "searchRetrieve", "query": " and ".join(["a or b"] * 60)}, ("48", "20")),
         ({"operation": "searchRetrieve", "query": "a and/x.y b"}, ("46", "x.y")),
         ({"operation": "searchRetrieve", "query": "a sortby dc.subject"}, ("88", "dc.subject")),
         ({"operation": "scan", "scanClause": "dc.language = ind"}, ("16", "dc.language")),
+        ({"operation": "scan", "scanClause": f'dc.title = "{"a" * 300}"'}, ("23", None)),
     ],
 )
 def test_a_wrong_request_gets_its_own_diagnostic(
