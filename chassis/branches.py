@@ -17,6 +17,14 @@ def full_code(institution: str, branch: str) -> str:
     return f"{institution}/{branch}" if branch else ""
 
 
+def own_branch_code(text: str) -> str:
+    """Return the code in its institution of a full code, and text without "/" unchanged.
+
+    A gateway of release 0.5.0 sends codes without their institution. After release 0.6.0 they are refused.
+    """
+    return text.partition("/")[2] or text
+
+
 def split_branch(text: str) -> tuple[str, str] | None:
     """Split a full code into the codes of the institution and the branch; None for other text."""
     institution, slash, branch = text.partition("/")

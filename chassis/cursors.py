@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -37,16 +37,16 @@ def read_cursor(text: str, of: str, *kinds: Callable[[Any], Any]) -> list[Any]:
         if found != of or write_cursor(of, *parts) != text:
             raise cursor_invalid()
         return [_read(kind, part) for kind, part in zip(kinds, parts, strict=True)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise cursor_invalid() from None
 
 
 def moment(text: str) -> datetime:
-    """Read a moment, which has a zone. Raises ValueError."""
+    """Read a moment, which has a zone, in UTC. Raises ValueError, OverflowError."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError(text)
-    return value
+    return value.astimezone(UTC)
 
 
 def cursor_invalid() -> Invalid:

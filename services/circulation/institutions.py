@@ -51,7 +51,8 @@ class Branches:
         self.institution = institution
         self.all = sorted(branches, key=lambda branch: branch.code)
         self._by_id = {branch.id: branch for branch in self.all}
-        self._by_full_code = {branch.full_code: branch for branch in self.all}
+        # By code alone for a gateway of release 0.5.0: see own_branch_code.
+        self._by_full_code = {text: branch for branch in self.all for text in (branch.code, branch.full_code)}
 
     def by_full_code(self, code: str) -> BranchFacts:
         """Return the branch with this full code.

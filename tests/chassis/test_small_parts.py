@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from chassis.context import Context
+from chassis.cursors import moment, read_cursor, write_cursor
 from chassis.errors import Error, Invalid, NotFound, TooLate, error_for
 from chassis.gc_tuning import take_short_turns
 from chassis.ids import new_id, parse_id
@@ -55,6 +56,11 @@ def test_an_invalid_id_is_refused_and_shortened() -> None:
         parse_id("x" * 1000)
     assert refusal.value.reason == "ID_NOT_READABLE"
     assert len(refusal.value.facts["given"]) == 80
+
+
+def test_a_cursor_with_a_moment_before_the_first_year_is_refused() -> None:
+    with pytest.raises(Invalid, match="CURSOR_INVALID"):
+        read_cursor(write_cursor("loans", "0001-01-01T00:00:00+07:00"), "loans", moment)
 
 
 def test_an_id_is_read_in_upper_case() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
+from chassis.branches import full_code, own_branch_code
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.sql import insert_ignore
@@ -112,13 +113,12 @@ def _text(text: str, field: str, longest: int) -> str:
 
 
 def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
-    institution, _, branch = code.partition("/")
-    query = select(Branch.id).join(Institution, Institution.id == Branch.institution_id)
-    of_institution = query.where(Institution.id == institution_id, Institution.code == institution)
-    branch_id = session.scalar(of_institution.where(Branch.code == branch))
-    if branch_id is None:
+    branch = own_branch_code(code)
+    query = select(Branch.id, Institution.code).join(Institution, Institution.id == Branch.institution_id)
+    row = session.execute(query.where(Institution.id == institution_id, Branch.code == branch)).first()
+    if row is None or code not in (branch, full_code(row.code, branch)):
         raise Invalid("BRANCH_UNKNOWN", given=code[:100])
-    return branch_id
+    return row.id
 
 
 def _add_record(

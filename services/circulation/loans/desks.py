@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit
+from chassis.branches import own_branch_code
 from services.circulation.calendars import Calendar
 from services.circulation.calendars_store import STORED, calendar_from_row
 from services.circulation.institutions import Branches, BranchFacts, branches_at
@@ -55,7 +56,7 @@ def read_desk(session: Session, institution_id: UUID, branch: str) -> Desk:
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    parameters = {"institution_id": institution_id, "branch": branch.partition("/")[2]}
+    parameters = {"institution_id": institution_id, "branch": own_branch_code(branch)}
     row = session.connection().execute(_DESK, parameters).first()
     branches = branches_at(session, institution_id, row.institution_version) if row is not None else Branches("", ())
     place = branches.by_full_code(branch)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.database.sql import insert_for
 from chassis.errors import Unavailable
+from chassis.institutions import SANDBOX
 from chassis.security.encryption import MasterKey
 from services.notifications.conversations.callbacks import Inbound
 from services.notifications.members import hash_address
@@ -115,8 +116,9 @@ def end_pending(session: Session, provider_id: str) -> bool:
 
 
 def read_institutions(session: Session) -> list[Institution]:
-    """Return the institutions, in order of code."""
-    return list(session.scalars(select(Institution).order_by(Institution.code)))
+    """Return the institutions, in order of code, without sandboxes: to them nobody writes."""
+    is_sandbox = Institution.code.startswith(SANDBOX, autoescape=True)
+    return list(session.scalars(select(Institution).where(~is_sandbox).order_by(Institution.code)))
 
 
 def institutions_that_wrote(

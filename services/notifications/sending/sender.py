@@ -197,7 +197,8 @@ class Sender:
             begin = partial(begin_attempts, pairs=pairs[start : start + size], master=master)
             try:
                 started = self._record(channel, results, begin)
-            except Error:
+            except Exception:
+                # Whatever failed, these messages have been handed over.
                 self._record(channel, results)
                 raise
             results = [(attempt, self._send(attempt)) for attempt in started]

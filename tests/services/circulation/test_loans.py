@@ -275,6 +275,13 @@ def test_unknown_numbers_are_named_together_and_another_institution_is_not_seen(
         library.check_out("C99999", foreign, branch="limau")
 
 
+def test_a_gateway_of_release_0_5_0_names_an_own_branch_by_its_code_alone(library):
+    member, item = library.member(), library.item()
+    assert library.call("CheckOut", wire.CheckOutRequest(member=member, item=item, branch="pusat")).loan.id
+    with pytest.raises(NotFound, match="BRANCH_UNKNOWN"):
+        library.call("CheckOut", wire.CheckOutRequest(member=member, item=item, branch="limau"))
+
+
 def test_reading_here_is_counted_once_a_minute_and_an_item_on_loan_is_checked_in_first(library):
     item = library.item()
     assert not library.use(item).repeated

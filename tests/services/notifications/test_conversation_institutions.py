@@ -15,11 +15,13 @@ from chassis import clock
 from chassis.addresses import networks
 from chassis.errors import Forbidden
 from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1 import notices_pb2
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Channel, usable_by
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
+from services.notifications.institutions import copy_institutions
 from services.notifications.members import hash_address
 from services.notifications.rpc.answering import send_answers
 from services.notifications.tables import Attempt, InboundMessage, Message
@@ -138,6 +140,18 @@ def test_a_message_to_the_number_of_an_institution_reaches_that_institution_alon
     assert all(text.startswith("Terima kasih. Pesan Anda") for _, text in answers), "no loans of another institution"
     assert line.seen_by(UNAND) == ["Halo, apakah buka?", "PINJAMAN"]
     assert line.seen_by(PKS) == []
+
+
+def test_nobody_is_asked_about_a_sandbox_or_writes_to_one(line: Line) -> None:
+    sandbox = InstitutionCopy(id=str(new_id()), version=1, code="SANDBOX-7A20C4", kind="public", zone="Asia/Jakarta")
+    with line.partners.database.transaction(TEST) as session:
+        copy_institutions(session, [sandbox])
+    line.members.join(NUMBER, PKS, UUID(sandbox.id))
+    line.write("PINJAMAN", sender=NUMBER)
+    line.write("Halo, apakah buka?")
+    [(_, question), (_, loans)] = line.answer()
+    assert "Buku PKS" in loans
+    assert "SANDBOX" not in question
 
 
 def test_the_sender_of_an_unclear_message_is_asked_and_nobody_sees_it_before_the_reply(line: Line) -> None:

@@ -138,8 +138,9 @@ def test_a_crash_leaves_at_most_five_unknown_and_the_others_are_sent(database):
 class BusyOnce:
     """A database whose transaction with this number is refused, as one is that waited too long for its turn."""
 
-    def __init__(self, database: Database, number: int) -> None:
+    def __init__(self, database: Database, number: int, problem: Exception | None = None) -> None:
         self._database, self._number = database, number
+        self._problem = problem or Unavailable("DATABASE_BUSY")
 
     def reading(self, context: Context):
         return self._database.reading(context)
@@ -151,19 +152,20 @@ class BusyOnce:
     def _counted(self, transaction: AbstractContextManager) -> Iterator:
         self._number -= 1
         if self._number == 0:
-            raise Unavailable("DATABASE_BUSY")
+            raise self._problem
         with transaction as session:
             yield session
 
 
-def test_a_handed_over_message_is_recorded_when_the_next_batch_cannot_begin(database):
+@pytest.mark.parametrize("problem", [Unavailable("DATABASE_BUSY"), ValueError("of a message")], ids=["busy", "wrong"])
+def test_a_handed_over_message_is_recorded_when_the_next_batch_cannot_begin(database, problem):
     office = Office(database)
     with clock.frozen(MORNING):
         for _ in range(12):
             lend(office)
         # Attempts of the first five; their outcomes and the attempts of the next five.
-        office.database = BusyOnce(database, 2)
-        with pytest.raises(Unavailable):
+        office.database = BusyOnce(database, 2, problem)
+        with pytest.raises(type(problem)):
             office.new_sender().run_round()
         office.database = database
         assert [row.state for row in office.attempts()] == ["accepted"] * 5

@@ -106,6 +106,13 @@ def test_a_barcode_that_was_gone_is_added_with_its_old_id(
     assert (added.id, added.version) == (str(before["B"]), 3)
 
 
+def test_a_gateway_of_release_0_5_0_names_the_branch_of_a_fast_add_by_its_code_alone(
+    database: Database, caller: Context
+) -> None:
+    alone, full = (add(database, caller, barcode=name, branch=name, title="Kemarau") for name in ("PST", "PKS/PST"))
+    assert alone.branch_id == full.branch_id
+
+
 def test_refusals_of_fast_adds_say_why(database: Database, caller: Context) -> None:
     taken = refusal(add, database, caller, barcode="A", title="Kemarau")
     assert (taken.reason, taken.facts["title"]) == ("BARCODE_TAKEN", "Robohnya surau kami")
