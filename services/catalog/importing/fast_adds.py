@@ -118,7 +118,8 @@ def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
     row = session.execute(query.where(Institution.id == institution_id, Branch.code == branch)).first()
     if row is None or code not in (branch, full_code(row.code, branch)):
         raise Invalid("BRANCH_UNKNOWN", given=code[:100])
-    return row.id
+    branch_id: UUID = row.id
+    return branch_id
 
 
 def _add_record(
