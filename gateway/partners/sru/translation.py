@@ -33,6 +33,7 @@ _REASONS: Final = {
     "WILDCARD_TOO_SHORT": (29, ""),
     "WILDCARD_TOO_BROAD": (29, ""),
     "QUERY_TOO_MANY_WILDCARDS": (30, "most"),
+    "QUERY_TOO_MANY_PHRASES": (38, "most"),
     "QUERY_TOO_MANY_WORDS": (12, "most"),
     "QUERY_TOO_LONG": (23, "most"),
     "TERM_TOO_LONG": (23, "most"),

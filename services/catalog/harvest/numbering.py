@@ -25,7 +25,7 @@ BATCH, WINDOW = 500, 10_000
 _TO_NUMBER = "records_to_number"
 
 _last = select(NumberedChange.change_number, NumberedChange.changed_at).order_by(NumberedChange.change_number.desc())
-_is_unnumbered = or_(NumberedChange.version.is_(None), NumberedChange.version != Record.version)
+_is_unnumbered = or_(NumberedChange.version.is_(None), NumberedChange.version < Record.version)
 
 
 def number_at_end(session: Session, numbers: Iterable[int]) -> None:
@@ -40,7 +40,8 @@ def number_at_end(session: Session, numbers: Iterable[int]) -> None:
 def number_changes(session: Session, numbers: Iterable[int]) -> int:
     """Number those of these records that have a version without a number; the transaction commits next.
 
-    Records of sandboxes get no numbers.
+    The transaction has locked the records, because it wrote their versions or by FOR UPDATE; after the lock of changes
+    it waits for no other. Records of sandboxes get no numbers.
 
     returns  the number of changes
     """
@@ -70,7 +71,9 @@ def number_changes(session: Session, numbers: Iterable[int]) -> int:
         insert = insert_for(session, NumberedChange)
         columns = ("version", "sets", "change_number", "changed_at")
         values = {name: insert.excluded[name] for name in columns}
-        session.execute(insert.on_conflict_do_update(index_elements=["record_number"], set_=values), changes)
+        is_older = NumberedChange.version < insert.excluded.version
+        upsert = insert.on_conflict_do_update(index_elements=["record_number"], set_=values, where=is_older)
+        session.execute(upsert, changes)
     return len(changes)
 
 
@@ -103,7 +106,9 @@ def number_old_changes(database: Database, context: Context, stop: threading.Eve
                 .limit(BATCH)
             ).all()
         if numbers:
+            locked = select(Record.number).where(Record.number.in_(numbers)).order_by(Record.number).with_for_update()
             with database.transaction(context) as session:
+                session.execute(locked).all()
                 count += number_changes(session, numbers)
         start = numbers[-1] if len(numbers) == BATCH else start + WINDOW
     return count

@@ -24,6 +24,7 @@ from services.catalog.search.query.fields import SEARCH_FIELDS, SearchField, cod
 MOST_WORDS = 128  # of all clauses together
 MOST_MASKED_WORDS = 8
 MOST_DISTANCE = 20
+MOST_PHRASES = 160  # that stand for the distances, orders and places of all `near`; one `near` has no more
 MODIFIERS = ("stem", "masked", "unmasked", "ignorecase", "ignoreaccents", "word")
 _BOUNDS = ("=", "==", "<", "<=", ">", ">=", "within", "all", "any")
 RELATIONS = {
@@ -48,14 +49,14 @@ class MatchBuilder:
 
     def __init__(self, numbers: Mapping[str, int]) -> None:
         self._numbers = numbers
-        self._words = self._masked_words = 0
+        self._words = self._masked_words = self._phrases = 0
 
     def build(self, tree: Tree) -> Match:
         """Build the match of a tree that check_tree accepts.
 
         raises  Invalid  SEARCH_FIELD_UNKNOWN, RELATION_UNSUPPORTED, MODIFIER_UNSUPPORTED, PROXIMITY_UNSUPPORTED,
                          TERM_EMPTY, TERM_INVALID, ANCHOR_MISPLACED, WILDCARD_TOO_SHORT, QUERY_TOO_MANY_WORDS,
-                         QUERY_TOO_MANY_WILDCARDS
+                         QUERY_TOO_MANY_WILDCARDS, QUERY_TOO_MANY_PHRASES
         """
         if isinstance(tree, Clause):
             return self._clause(tree)
@@ -129,6 +130,9 @@ class MatchBuilder:
         )
         if any(part.first or part.last or any(map(MASKS.search, part.words)) for part in (first, second)):
             raise _proximity_unsupported("masks")
+        self._phrases += group.distance * (1 if group.ordered else 2) * max(1, len(fields[0].places))
+        if self._phrases > MOST_PHRASES:
+            raise Invalid("QUERY_TOO_MANY_PHRASES", most=MOST_PHRASES, phrases=self._phrases)
         return match_near(fields[0], first.words, second.words, group.distance, ordered=group.ordered)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.catalog.analysis import isbn13, root
+from services.catalog.analysis import MAX_TOKEN, isbn13, root
 from services.catalog.index.matches import And, Boosted, Match, Near, Or, Pattern, Phrase, Prefix, Term
 from services.catalog.record.field_words import BORDER, FIELDED, number_of
 from services.catalog.record.index_document import KIND_SIGNS
@@ -45,6 +45,7 @@ def match_number(field: SearchField, relation: str, term: str, *, masked: bool) 
     numbers = ["".join(part.words) for part in parts]
     if relation in ("=", "=="):
         numbers = ["".join(numbers)]
+    numbers = [_cut(number) for number in numbers]
     if field.name == "isbn":
         numbers = [isbn13(number) or number for number in numbers]
     sign = field.places[0]
@@ -81,11 +82,16 @@ def _side_by_side(field: SearchField, part: Part) -> Match:
         choices = [tokens_match(_ALL_WORDS, part.words, phrase_boost)]
     number = "".join(part.words)
     if any(map(str.isdigit, number)) and not MASKS.search(number):
-        number = isbn13(number) or number
+        number = isbn13(number) or _cut(number)
         choices += [tokens_match(FIELDED, (sign + number,), weights.IDENTIFIER) for sign in _NUMBER_SIGNS]
     # The roots rank the hits by the fields that have the words, as in every search.
     roots = [Term("any", root(word), weights.ANYWHERE) for word in part.words if not MASKS.search(word)]
     return Boosted(combined("any", choices), tuple(roots)) if roots else combined("any", choices)
+
+
+def _cut(number: str) -> str:
+    """Cut a number without masks as `squeeze` does for the index."""
+    return number if MASKS.search(number) else number[:MAX_TOKEN]
 
 
 def _signed(sign: str, part: Part) -> tuple[str, ...]:

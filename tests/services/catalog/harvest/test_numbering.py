@@ -199,3 +199,19 @@ def test_two_writers_at_once_get_numbers_in_the_order_of_their_commits(books: Da
         assert changes(books) == ["1", "3", "2"]
         may_commit.set()
     assert changes(books) == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
+def test_the_job_waits_for_an_edit_of_a_record_without_a_number(books: Database) -> None:
+    context, item, counts = staff(books), item_of(books, "B1"), list[int]()
+    with books.transaction(CONTEXT) as session:
+        session.execute(delete(NumberedChange))
+    job = threading.Thread(target=lambda: counts.append(number_old_changes(books, CONTEXT, threading.Event())))
+    with books.transaction(context) as session:
+        change_item(session, str(item.id), item.version, barcode=None, status="missing", context=context)
+        job.start()
+        job.join(timeout=0.5)
+        assert job.is_alive()
+    job.join(timeout=30)
+    assert counts == [2]  # the edit has numbered its record
+    assert changes(books) == ["1", "2", "3"]

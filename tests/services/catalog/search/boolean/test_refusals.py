@@ -14,6 +14,7 @@ from services.catalog.index.matches import Match
 from services.catalog.search.boolean.matching import (
     MOST_DISTANCE,
     MOST_MASKED_WORDS,
+    MOST_PHRASES,
     MOST_WORDS,
     RELATIONS,
     build_match,
@@ -37,6 +38,9 @@ def nested(levels: int) -> Tree:
 
 def near(*operands: Tree, distance: int = 1, unit: str = "word") -> Group:
     return Group("near", operands, distance=distance, unit=unit)
+
+
+NEAR_SUBJECTS = near(Clause("adat", "subject"), Clause("minang", "subject"), distance=MOST_DISTANCE)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,7 @@ def near(*operands: Tree, distance: int = 1, unit: str = "word") -> Group:
         (near(SURAU, Clause("kami", "title", "=", ("stem",))), "PROXIMITY_UNSUPPORTED", {"part": "modifiers"}),
         (near(SURAU, KAMI, unit="sentence"), "PROXIMITY_UNSUPPORTED", {"part": "unit", "most": MOST_DISTANCE}),
         (near(SURAU, KAMI, distance=MOST_DISTANCE + 1), "PROXIMITY_UNSUPPORTED", {"part": "distance"}),
+        (Group("or", (NEAR_SUBJECTS, near(SURAU, KAMI))), "QUERY_TOO_MANY_PHRASES", {"most": MOST_PHRASES}),
         (near(SURAU, Clause("kam*", "title")), "PROXIMITY_UNSUPPORTED", {"part": "masks"}),
         (near(SURAU, Clause("kami^", "title")), "PROXIMITY_UNSUPPORTED", {"part": "masks"}),
     ],
@@ -88,6 +93,12 @@ def test_a_tree_is_refused_by_name(tree: Tree, reason: str, facts: Mapping[str, 
     assert refusal.value.reason == reason
     assert facts.items() <= refusal.value.facts.items()
     assert refusal.value.sentence.id != refusal.value.sentence.en
+
+
+def test_the_longest_distance_is_possible_in_each_field_of_words() -> None:
+    for name, field in SEARCH_FIELDS.items():
+        if field.kind == "words":
+            build(near(Clause("adat", name), Clause("minang", name), distance=MOST_DISTANCE))
 
 
 def test_every_relation_of_a_field_can_be_searched() -> None:

@@ -54,6 +54,12 @@ def test_a_whole_field_is_the_title_with_its_subtitle_or_without(shelf: Library)
     assert titles(shelf, Clause("Navis, A.A.", "author", "==")) == ["Robohnya surau kami"]
 
 
+def test_a_long_number_in_parts_is_cut_as_in_the_index(library: Library) -> None:
+    library.put([book("Bernomor panjang", barcode="KS" + "7" * 70)])
+    for field in ("barcode", "any"):
+        assert titles(library, Clause(f"KS {'7' * 40} {'7' * 30}", field)) == ["Bernomor panjang"]
+
+
 def test_anchors_and_masks(shelf: Library) -> None:
     assert titles(shelf, Clause("^surau", "title")) == ["Kami", "Surau", "Surau kami"]
     assert titles(shelf, Clause("kami^", "title")) == ["Kami", "Robohnya surau kami", "Surau kami"]
