@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # The code of a sandbox begins with this, and that of no other institution.
 SANDBOX = "SANDBOX-"
+_SANDBOX_CODE = re.compile(SANDBOX + "[0-9A-F]{6}")
 # Every service deletes the sandboxes at this time, and members has revoked their clients an hour before: then no act of
 # a client, and no event of one, comes after the deletion.
 SANDBOXES_AT, SANDBOXES_ZONE = "03:00", "Asia/Jakarta"
@@ -110,9 +112,13 @@ def sandbox_end(institution_id: UUID) -> datetime:
 
 
 def ended_sandboxes(session: Session, institutions: Any, *, before: timedelta = _REVOKED_BEFORE) -> list[UUID]:
-    """Return the ids of the sandboxes that end within this time. institutions: the table's class or its columns."""
-    ids = session.scalars(select(institutions.id).where(institutions.code.startswith(SANDBOX, autoescape=True)))
-    return [row_id for row_id in ids if sandbox_end(row_id) - before <= clock.now()]
+    """Return the ids of the sandboxes that end within this time. institutions: the table's class or its columns.
+
+    Only codes as sandboxes get them: an institution from before sandboxes existed may have a code that begins so.
+    """
+    query = select(institutions.id, institutions.code).where(institutions.code.startswith(SANDBOX, autoescape=True))
+    sandboxes = [row_id for row_id, code in session.execute(query) if _SANDBOX_CODE.fullmatch(code)]
+    return [row_id for row_id in sandboxes if sandbox_end(row_id) - before <= clock.now()]
 
 
 def delete_sandboxes(resources: Resources, _stop: threading.Event) -> None:

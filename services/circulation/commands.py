@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
+from chassis.institutions import SANDBOX
 from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import sentence
@@ -225,8 +226,11 @@ def _institution(resources: Resources, code: str) -> Institution:
     """
     if code:
         _fill(resources, code)
+    query = select(Institution).order_by(Institution.code)
+    if not code:
+        query = query.where(~Institution.code.startswith(SANDBOX, autoescape=True))
     with resources.database.reading(OPERATOR) as session:
-        institutions = {row.code: row for row in session.scalars(select(Institution).order_by(Institution.code))}
+        institutions = {row.code: row for row in session.scalars(query)}
     if code and code not in institutions:
         raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=[*institutions])
     if not code and len(institutions) != 1:

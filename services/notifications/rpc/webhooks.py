@@ -136,7 +136,7 @@ class WebhookMethods:
 
             def act() -> wire.ChangeWebhookSecretReply:
                 row = subscriptions.find_own(session, caller, request.id)
-                secret = subscriptions.change_secret(master, row)
+                secret = subscriptions.change_secret(master, caller, row)
                 audit.record(session, caller, "notifications.change_webhook_secret", kind="webhook", object_id=row.id)
                 until, zone = timestamp(row.former_secret_until), own_zone(session, row.institution_id)
                 return wire.ChangeWebhookSecretReply(

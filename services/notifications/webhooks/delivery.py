@@ -27,10 +27,11 @@ from chassis.context import system
 from chassis.database.db import Database
 from chassis.errors import Error
 from chassis.http.outgoing import OutgoingClient
+from chassis.institutions import SANDBOX
 from chassis.security.encryption import MasterKey
 from services.notifications.institutions import full_codes
-from services.notifications.tables import Webhook, WebhookEvent
-from services.notifications.webhooks.events import scopes_for
+from services.notifications.tables import Institution, Webhook, WebhookEvent
+from services.notifications.webhooks.events import PING, scopes_for
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +60,17 @@ class Delivery:
     """One event with the body that is sent."""
 
     event_id: UUID
+    kind: str
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A webhook with events that may be sent now."""
+    """A webhook with events that may be sent now. A change of its version ends the turn."""
 
     webhook_id: UUID
+    version: int
+    is_sandbox: bool
     url: str
     secrets: tuple[bytes, ...]
     deliveries: tuple[Delivery, ...]
@@ -166,6 +170,8 @@ def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn
     query = select(Webhook).where(Webhook.state == ACTIVE, Webhook.next_at <= now, waits).order_by(Webhook.next_at)
     webhooks = session.scalars(query).all()
     branches = full_codes(session) if webhooks else {}
+    of_sandbox = select(Institution.id).where(Institution.code.startswith(SANDBOX, autoescape=True))
+    sandboxes = set(session.scalars(of_sandbox)) if webhooks else set()
     turns = []
     for webhook in webhooks:
         waiting = (
@@ -174,11 +180,14 @@ def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn
             .order_by(WebhookEvent.id)
             .limit(MOST_IN_TURN)
         )
-        deliveries = tuple(Delivery(event.id, body_of(event, branches)) for event in session.scalars(waiting))
+        deliveries = tuple(
+            Delivery(event.id, event.kind, body_of(event, branches)) for event in session.scalars(waiting)
+        )
         secrets = [master.open(webhook.sealed_secret, use=SEALED_FOR)]
         if webhook.sealed_former_secret is not None and (webhook.former_secret_until or now) > now:
             secrets.append(master.open(webhook.sealed_former_secret, use=SEALED_FOR))
-        turns.append(Turn(webhook.id, webhook.url, tuple(secrets), deliveries))
+        is_sandbox = webhook.institution_id in sandboxes
+        turns.append(Turn(webhook.id, webhook.version, is_sandbox, webhook.url, tuple(secrets), deliveries))
     return turns
 
 
@@ -207,6 +216,9 @@ def _take_turn(
     database: Database, master: MasterKey, client: OutgoingClient, turn: Turn, disabled: list[Disabled]
 ) -> int:
     count, until = 0, time.monotonic() + TURN_SECONDS
+    with database.reading(DELIVERING) as session:
+        if session.scalar(select(Webhook.version).where(Webhook.id == turn.webhook_id)) != turn.version:
+            return 0
     for delivery in turn.deliveries:
         if count and time.monotonic() >= until:
             break
@@ -214,14 +226,15 @@ def _take_turn(
         with database.transaction(DELIVERING) as session:
             _store_attempt(session, delivery.event_id, attempt)
             if attempt.reason:
-                contact = _store_failure(session, turn.webhook_id, attempt.reason)
-                if contact is not None:
+                contact = _store_failure(session, turn, attempt.reason)
+                # A sandbox or a test must not send mail to anybody.
+                if contact is not None and not turn.is_sandbox and delivery.kind != PING:
                     address = master.open(contact, use=CONTACT).decode()
                     disabled.append(Disabled(turn.webhook_id, turn.url, address, attempt.reason))
                 break
-            is_active = _store_delivery(session, turn.webhook_id, delivery.event_id)
+            goes_on = _store_delivery(session, turn, delivery.event_id)
         count += 1
-        if not is_active:
+        if not goes_on:
             break
     return count
 
@@ -247,26 +260,29 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> Attempt:
 
 
 def _store_attempt(session: Session, event_id: UUID, attempt: Attempt) -> None:
-    event = session.get(WebhookEvent, event_id)
+    event = session.get(WebhookEvent, event_id, with_for_update=True)
     if event is not None:
         stored = asdict(attempt) | {"at": attempt.at.isoformat()}
         event.attempts = [*(event.attempts or ()), stored][-MOST_ATTEMPTS:]
 
 
-def _store_delivery(session: Session, webhook_id: UUID, event_id: UUID) -> bool:
-    """Store that an event was delivered. Returns False if the webhook was stopped or deleted; then its turn ends."""
+def _store_delivery(session: Session, turn: Turn, event_id: UUID) -> bool:
+    """Store that an event was delivered. Returns False if the webhook was changed or deleted; then its turn ends."""
     now = clock.now()
     session.execute(update(WebhookEvent).where(WebhookEvent.id == event_id).values(delivered_at=now))
     well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
-    is_active = update(Webhook).where(Webhook.id == webhook_id, Webhook.state == ACTIVE)
-    return session.execute(is_active.values(**well)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
+    is_active = update(Webhook).where(Webhook.id == turn.webhook_id, Webhook.state == ACTIVE)
+    return session.scalar(is_active.values(**well).returning(Webhook.version)) == turn.version
 
 
-def _store_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:
-    """Postpone the webhook, or disable it. Returns the sealed address of its owner if it is disabled now, else None."""
+def _store_failure(session: Session, turn: Turn, reason: str) -> bytes | None:
+    """Postpone the webhook, or disable it, unless it was changed meanwhile.
+
+    Returns the sealed address of its owner if it is disabled now, else None.
+    """
     now = clock.now()
-    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
-    if webhook is None or webhook.state != ACTIVE:
+    webhook = session.scalar(select(Webhook).where(Webhook.id == turn.webhook_id).with_for_update())
+    if webhook is None or webhook.state != ACTIVE or webhook.version != turn.version:
         return None
     webhook.failures += 1
     webhook.reason = reason
@@ -274,7 +290,7 @@ def _store_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | N
     webhook.next_at = now + min(FIRST_PAUSE * 2 ** min(webhook.failures - 1, 20), LONGEST_PAUSE)
     if reason == "HTTP_410" or now - webhook.failing_since >= GIVEN_UP_AFTER:
         webhook.state, webhook.version, webhook.changed_at = DISABLED, webhook.version + 1, now
-        log.warning("webhook_disabled", extra={"webhook": str(webhook_id), "reason": reason})
+        log.warning("webhook_disabled", extra={"webhook": str(turn.webhook_id), "reason": reason})
         return webhook.sealed_contact
     return None
 

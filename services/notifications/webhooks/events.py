@@ -25,6 +25,8 @@ SCOPES: Mapping[str, str] = {
     "member.registered": "facts.members",
 }
 
+PING = "ping"  # kind of a test event, which every webhook may get
+
 _webhooks = Webhook.__table__.c
 # Built once, because every event about a loan needs it, although most institutions have no webhooks.
 _SUBSCRIBED = select(_webhooks.id, _webhooks.institution_id, _webhooks.kinds, _webhooks.with_members).where(

@@ -20,11 +20,10 @@ from chassis.security.encryption import MasterKey
 from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookEvent
 from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, MAKER_WITHOUT_SCOPES, SEALED_FOR
-from services.notifications.webhooks.events import MEMBERS_SCOPE, SCOPES, scopes_for
+from services.notifications.webhooks.events import MEMBERS_SCOPE, PING, SCOPES, scopes_for
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
-PING = "ping"  # kind of a test event, which every webhook may get
 FORMER_SECRET_KEPT = timedelta(days=1)
 STOPPED = "STOPPED"  # reason of a webhook that its owner has disabled
 # Staff with this scope see the webhooks of every client; clients see only their own.
@@ -56,7 +55,11 @@ def check_url(url: str, client: OutgoingClient) -> None:
 def _check_kinds(kinds: Collection[str], scopes: Collection[str]) -> None:
     if not kinds or set(kinds) - set(SCOPES):
         raise Invalid("WEBHOOK_KINDS_INVALID", known=[*SCOPES])
-    if missing := sorted({SCOPES[kind] for kind in kinds} - set(scopes)):
+    _check_scopes({SCOPES[kind] for kind in kinds}, scopes)
+
+
+def _check_scopes(needed: Collection[str], scopes: Collection[str]) -> None:
+    if missing := sorted(set(needed) - set(scopes)):
         raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
 
 
@@ -133,6 +136,8 @@ def change(
 ) -> list[str]:  # fmt: skip
     """Change a webhook. Events that happen while it is not active are not kept for it. Returns the changed fields.
 
+    Whoever changes the URL or activates it needs each of its scopes, and who is not its maker adds no scope to it.
+
     url, kinds, contact, is_active  None for no change
     version  the version that the caller has read
     raises   Outdated   VERSION_OUTDATED
@@ -145,9 +150,10 @@ def change(
     if row.version != version:
         raise Outdated.at_version(row.version, given=version, changed=fields, changed_at=row.changed_at or row.made_at)
     if url is not None:
+        _check_scopes(scopes_for(row), caller.scopes)
         row.url = url
     if kinds is not None:
-        _check_kinds(kinds, caller.scopes)
+        _check_kinds(kinds, caller.scopes if row.client_id == caller.actor else caller.scopes & scopes_for(row))
         row.kinds = sorted(set(kinds))
     if contact is not None:
         row.sealed_contact = _sealed_contact(master, contact)
@@ -160,8 +166,12 @@ def change(
     return fields
 
 
-def change_secret(master: MasterKey, row: Webhook) -> str:
-    """Give a webhook another secret. Returns it; the former one is valid for a day."""
+def change_secret(master: MasterKey, caller: Context, row: Webhook) -> str:
+    """Give a webhook another secret. Returns it; the former one is valid for a day.
+
+    raises  Forbidden  WEBHOOK_SCOPE_MISSING  the caller needs each scope of the webhook
+    """
+    _check_scopes(scopes_for(row), caller.scopes)
     secret, now = _new_secret(), clock.now()
     row.sealed_former_secret, row.former_secret_until = row.sealed_secret, now + FORMER_SECRET_KEPT
     row.sealed_secret = master.seal(secret.encode(), use=SEALED_FOR)
@@ -170,9 +180,12 @@ def change_secret(master: MasterKey, row: Webhook) -> str:
 
 
 def ping(session: Session, row: Webhook) -> WebhookEvent:
-    """Queue an event without facts for a webhook. Raises Refused WEBHOOK_DISABLED."""
+    """Queue an event without facts for a webhook. Raises Refused WEBHOOK_DISABLED, WEBHOOK_PING_WAITS."""
     if row.state != ACTIVE:
         raise Refused("WEBHOOK_DISABLED", id=str(row.id))
+    waits = (WebhookEvent.webhook_id == row.id, WebhookEvent.kind == PING, WebhookEvent.delivered_at.is_(None))
+    if session.scalar(select(WebhookEvent.id).where(*waits).limit(1)) is not None:
+        raise Refused("WEBHOOK_PING_WAITS", id=str(row.id))
     now = clock.now()
     event = WebhookEvent(
         id=new_id(), institution_id=row.institution_id, webhook_id=row.id, kind=PING, facts={}, member_id=None,
@@ -224,10 +237,10 @@ def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
 
 
 def _activate(caller: Context, row: Webhook) -> None:
-    if row.reason == MAKER_WITHOUT_SCOPES:
-        if not row.made_by_staff or caller.actor == caller.session:
-            raise Refused("WEBHOOK_ENDED")
-        if missing := sorted(scopes_for(row) - caller.scopes):
-            raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=[*missing])
+    is_ended = row.reason == MAKER_WITHOUT_SCOPES
+    if is_ended and (not row.made_by_staff or caller.actor == caller.session):
+        raise Refused("WEBHOOK_ENDED")
+    _check_scopes(scopes_for(row), caller.scopes)
+    if is_ended:
         row.client_id = caller.actor
     row.state, row.reason, row.failures, row.failing_since, row.next_at = ACTIVE, "", 0, None, clock.now()

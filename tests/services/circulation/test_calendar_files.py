@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +18,7 @@ from chassis.settings import load
 from services.circulation import checks
 from services.circulation.calendars import is_open
 from services.circulation.calendars_store import calendar_of
+from services.circulation.commands import _institution
 from services.circulation.institutions import copy_institutions
 from services.circulation.service import SERVICE
 from tests.migrated import copied_database
@@ -45,6 +47,12 @@ def resources(tmp_path: Path):
             places = [branch(PUSAT, "pusat"), branch(PAPUA, "papua", "Asia/Jayapura")]
             copy_institutions(session, [institution(PKS, "PKS", "public", *places)])
         yield Resources(settings=settings, database=database, service=SERVICE)
+
+
+def test_without_a_code_the_only_institution_is_no_sandbox(resources):
+    with resources.database.transaction(TEST) as session:
+        copy_institutions(session, [institution(uuid4(), "SANDBOX-7A20C4", "public")])
+    assert _institution(resources, "").code == "PKS"
 
 
 def run(resources: Resources, text: str, *options: str) -> tuple[int, dict[str, object], str]:

@@ -74,6 +74,52 @@ def test_a_change_needs_an_own_webhook_a_public_host_and_the_scope_of_each_kind(
     assert (read.version, read.state) == (1, "active")
 
 
+def test_who_lacks_a_scope_of_a_webhook_may_stop_it_and_turns_it_to_no_other_receiver(
+    both: Partners, receiver: HttpReceiver
+) -> None:
+    webhook = subscribe(both, receiver.url).webhook
+    few = partial(both.caller, "webhooks.manage", "reports.read", actor=str(new_id()))
+    stopped = disable(both, webhook.id, few())
+    change = partial(wire.ChangeWebhookRequest, id=webhook.id, version=stopped.version)
+    for act, request in (
+        (both.stub.ChangeWebhook, change(url=f"{receiver.url}/mine")),
+        (both.stub.ChangeWebhook, change(is_active=True)),
+        (both.stub.ChangeWebhookSecret, wire.ChangeWebhookSecretRequest(id=webhook.id)),
+        (both.stub.ReplayWebhook, wire.ReplayWebhookRequest(id=webhook.id)),
+    ):
+        with pytest.raises(Forbidden) as refusal:
+            act(request, metadata=few())
+        assert refusal.value.reason == "WEBHOOK_SCOPE_MISSING"
+        assert refusal.value.facts["scopes"] == ["facts.loans", "facts.members"]
+
+
+def test_staff_add_no_kind_whose_scope_the_maker_may_lack(both: Partners, receiver: HttpReceiver) -> None:
+    webhook = subscribe(both, receiver.url, scopes=("webhooks.manage", "facts.loans")).webhook
+    staff = partial(both.caller, *ALL, "reports.read", actor=str(new_id()))
+    change = partial(wire.ChangeWebhookRequest, id=webhook.id, version=1)
+    with pytest.raises(Forbidden) as refusal:
+        both.stub.ChangeWebhook(change(kinds=["loan.opened", "member.registered"]), metadata=staff())
+    assert refusal.value.facts["scopes"] == ["facts.members"]
+    assert both.stub.ChangeWebhook(change(kinds=["loan.renewed"]), metadata=staff()).webhook.version == 2
+
+
+def test_a_turn_ends_when_the_url_of_its_webhook_changes(both: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
+    webhook = subscribe(both, f"{receiver.url}/old", session=own).webhook
+    for _ in range(3):
+        lend(both)
+
+    def move(request: Received) -> Answer:
+        if request.path == "/old":
+            change = wire.ChangeWebhookRequest(id=webhook.id, version=1, url=f"{receiver.url}/new")
+            both.stub.ChangeWebhook(change, metadata=both.caller(*ALL, session=own))
+        return Answer()
+
+    receiver.answer = move
+    assert [deliver(both), deliver(both)] == [1, 2]
+    assert [request.path for request in receiver.requests] == ["/old", "/new", "/new"]
+
+
 def test_a_stopped_webhook_is_started_by_a_change(both: Partners, receiver: HttpReceiver) -> None:
     own = str(new_id())
     webhook = subscribe(both, receiver.url, session=own).webhook
@@ -109,6 +155,9 @@ def test_a_ping_is_an_event_without_facts_that_every_kind_of_webhook_gets(
     webhook = subscribe(both, receiver.url, session=own).webhook
     ping = wire.PingWebhookRequest(id=webhook.id)
     queued = both.stub.PingWebhook(ping, metadata=both.caller(*ALL, session=own)).delivery
+    with pytest.raises(Refused) as refusal:
+        both.stub.PingWebhook(ping, metadata=both.caller(*ALL, session=own))
+    assert refusal.value.reason == "WEBHOOK_PING_WAITS"
     assert deliver(both) == 1
     document = json.loads(receiver.requests[0].body)
     assert (document["id"], document["kind"], document["facts"]) == (queued.id, "ping", {})

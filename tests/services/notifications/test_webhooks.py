@@ -19,9 +19,11 @@ from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.members.v1.events_pb2 import MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers
+from services.notifications.institutions import copy_institutions
 from services.notifications.rpc.webhooks import notify_owner
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookEvent
@@ -171,7 +173,7 @@ def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(both: Partne
         request = wire.ReplayWebhookRequest(id=created.webhook.id, cursor=first)
         with pytest.raises(NotFound):
             both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage"))
-        reply = both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage", session=client))
+        reply = both.stub.ReplayWebhook(request, metadata=both.caller(*ALL, session=client))
         assert (reply.webhook.state, reply.count) == ("active", 1)
         assert deliver(both) == 2
     assert [json.loads(request.body)["facts"]["loan_id"] for request in receiver.requests] == loans
@@ -205,6 +207,28 @@ def test_the_owner_of_a_disabled_webhook_gets_a_mail(partners: Partners, receive
         [mail] = server.mails
     assert mail.recipients == ["sistem@kampus.example"]
     assert "HTTP_410" in mail.part("text/plain")
+
+
+@pytest.mark.parametrize("code", ["SANDBOX-7A20C4", "PKS"])
+def test_a_sandbox_and_a_test_event_send_no_mail(partners: Partners, receiver: HttpReceiver, code: str) -> None:
+    place = PKS if code == "PKS" else new_id()
+    sandbox = InstitutionCopy(id=str(place), version=1, code=code, kind="public", zone="Asia/Jakarta")
+    with partners.database.transaction(TEST) as session:
+        copy_institutions(session, [sandbox])
+    metadata = partial(partners.caller, *ALL, institution=place, session=str(new_id()))
+    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"], contact="sistem@kampus.example")
+    webhook = partners.stub.CreateWebhook(request, metadata=metadata()).webhook
+    if code == "PKS":
+        partners.stub.PingWebhook(wire.PingWebhookRequest(id=webhook.id), metadata=metadata())
+    else:
+        lend(partners, institution=place)
+    receiver.answer = lambda _request: Answer(410)
+    client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
+    disabled: list[delivery.Disabled] = []
+    delivery.run_round(partners.database, partners.master, client, partners.read_scopes, notify=disabled.append)
+    assert disabled == []
+    [ended] = listed(partners, institution=place)
+    assert ended.reason == "HTTP_410"
 
 
 def test_one_receiver_that_is_away_does_not_hold_the_others(partners: Partners, receiver: HttpReceiver) -> None:
@@ -297,7 +321,7 @@ def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
     own = str(new_id())
     webhook = subscribe(both, receiver.url, session=own).webhook
     lend(both)
-    metadata = partial(both.caller, "webhooks.manage", session=own)
+    metadata = partial(both.caller, *ALL, session=own)
     disable(both, webhook.id, metadata())
     lend(both)
     assert deliver(both) == 0
@@ -338,7 +362,7 @@ def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partn
         lend(both)
     deliver(both)
     lend(both)
-    metadata = both.caller("webhooks.manage", session=own)
+    metadata = both.caller(*ALL, session=own)
     first = both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=webhook.id, limit=3), metadata=metadata)
     assert [delivery.HasField("delivered_at") for delivery in first.deliveries] == [False, True, True]
     assert (first.webhook.waiting, first.zone) == (1, "Asia/Jakarta")
@@ -346,6 +370,6 @@ def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partn
     second = both.stub.ListDeliveries(rest, metadata=metadata)
     assert (len(second.deliveries), second.cursor) == (1, "")
     again = wire.ReplayWebhookRequest(id=webhook.id, cursor=first.deliveries[2].id)
-    assert both.stub.ReplayWebhook(again, metadata=both.caller("webhooks.manage", session=own)).count == 2
+    assert both.stub.ReplayWebhook(again, metadata=both.caller(*ALL, session=own)).count == 2
     with pytest.raises(NotFound):
         both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=webhook.id), metadata=both.caller("webhooks.manage"))

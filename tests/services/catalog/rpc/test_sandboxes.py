@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from chassis import clock
 from chassis.context import system
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
+from chassis.institutions import ended_sandboxes
 from chassis.service import Resources
 from chassis.settings import Settings
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -23,7 +27,7 @@ from services.catalog.importing.sandboxes import add_sandbox, sandbox
 from services.catalog.index.changes import load_changes
 from services.catalog.institutions.file import read_institutions
 from services.catalog.service import SERVICE
-from services.catalog.tables import IndexQueue, Item, NumberedChange, Record
+from services.catalog.tables import IndexQueue, Institution, Item, NumberedChange, Record
 from tests.migrated import copied_database
 
 TEST = system("test")
@@ -74,6 +78,15 @@ def test_only_a_sandbox_is_confirmed_as_one(database: Database) -> None:
         assert sandbox(session, made.id).code == made.code
         with pytest.raises(NotFound, match="SANDBOX_UNKNOWN"):
             sandbox(session, "0192f3a4-0000-7000-8000-000000000001")
+
+
+def test_an_institution_with_an_older_code_that_begins_like_a_sandbox_stays(database: Database) -> None:
+    with database.transaction(TEST) as session:
+        made, _ = add_sandbox(session, context=TEST)
+        other, _ = add_sandbox(session, context=TEST)
+        session.get_one(Institution, UUID(other.id)).code = "SANDBOX-KOTA"
+    with clock.frozen(clock.now() + timedelta(hours=27)), database.reading(TEST) as session:
+        assert ended_sandboxes(session, Institution) == [UUID(made.id)]
 
 
 def test_an_institution_of_a_file_cannot_be_deleted_as_a_sandbox(tmp_path: Path) -> None:
