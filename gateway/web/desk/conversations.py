@@ -50,7 +50,7 @@ class ConversationRow:
 async def list_conversations(request: Request) -> Response:
     state = request.query_params.get("state", "")
     state = state if state in STATES else STATES[0]
-    cursor = request.query_params.get("cursor", "")[:64]
+    cursor = request.query_params.get("cursor", "")[:500]
     message = wire.ListConversationsRequest(state=state, limit=_PAGE, cursor=cursor)
     reply = await call(request, notifications(request).ListConversations, message)
     names = await names_of(request, [conversation.member_id for conversation in reply.conversations]) or {}

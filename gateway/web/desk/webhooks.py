@@ -146,7 +146,7 @@ async def _list_page(request: Request, form: Form) -> Response:
 
 async def _webhook_page(request: Request, form: Form) -> Response:
     webhook_id: str = request.path_params["webhook_id"]
-    cursor = request.query_params.get("cursor", "")[:64]
+    cursor = request.query_params.get("cursor", "")[:500]
     message = wire.ListDeliveriesRequest(id=webhook_id, limit=_PAGE, cursor=cursor)
     reply = await call(request, notifications(request).ListDeliveries, message)
     words, here = words_of(request), f"/notices/webhooks/{webhook_id}"
