@@ -66,7 +66,7 @@ _SET = re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
 _END = 253_402_300_799  # of the year 9999
 TOKEN_HOURS = 48
-_TOKEN_FORM = 1
+_TOKEN_FORM = 2
 _SIGNATURE_BYTES = 12
 _LONGEST_TOKEN = 2_000
 
@@ -101,12 +101,14 @@ class Place:
     delivered  number of records before
     total      number of records of the list when it began
     expires    seconds of the Unix epoch
+    began      time of the first response, in the same unit: changes that the list does not have are not before it
     """
 
     after: int
     delivered: int
     total: int
     expires: int
+    began: int
 
 
 def read_arguments(pairs: Sequence[tuple[str, str]]) -> tuple[str, dict[str, str]]:

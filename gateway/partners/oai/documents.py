@@ -28,6 +28,12 @@ _IDENTIFIER = {
 _MARC = FORMATS["marc21"]
 _MARC_START = f'<record xmlns="{_MARC.namespace}"'.encode()
 _MARC_LOCATION = f' xmlns:xsi="{_XSI}" xsi:schemaLocation="{_MARC.namespace} {_MARC.schema}"'.encode()
+# Of the schema; `set`, `from` and `until` are refused before.
+_ANY = re.compile(".*", re.DOTALL)
+_SHOWN = {
+    "metadataPrefix": re.compile(r"[A-Za-z0-9\-_.!~*'()]+"),
+    "identifier": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"),
+}
 _DECLARATION = re.compile(rb"\s*<\?xml[^>]*>\s*")
 _STYLES = b'?>\n<?xml-stylesheet type="text/css" href="/oai.css"?>'
 SCHEME = "oai"
@@ -47,12 +53,13 @@ class Identity:
 def wrap(body: bytes, *, base_url: str, arguments: Mapping[str, str], at: datetime) -> bytes:
     """Return the document with this body.
 
-    arguments  of the request; empty after badVerb and badArgument
+    arguments  of the request, of which those are shown that the schema allows; empty after badVerb and badArgument
     at         time of the response
     """
     root = Element("OAI-PMH", _ROOT)
     put(root, "responseDate", datestamp(at))
-    put(root, "request", base_url, **arguments)
+    allowed = {name: value for name, value in arguments.items() if _SHOWN.get(name, _ANY).fullmatch(value)}
+    put(root, "request", base_url, **allowed)
     head, end, tail = serialize(root).rpartition(b"</OAI-PMH>")
     return head.replace(b"?>", _STYLES, 1) + body + end + tail
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import APIRouter
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -109,6 +109,11 @@ async def _answer(request: Request, institution: str) -> Response:
     return await asyncio.to_thread(finish)
 
 
+def _is_delivered(change: wire.Change, verb: str) -> bool:
+    """Return False for a record that the list leaves out, because its format cannot hold it."""
+    return bool(change.content) or change.is_deleted or verb != "ListRecords"
+
+
 async def _pairs(request: Request) -> list[tuple[str, str]]:
     """Return the arguments of GET, or of the form that POST sends.
 
@@ -133,11 +138,13 @@ class _Repository:
 
     def __init__(self, request: Request, institution: str) -> None:
         self._request, self._institution = request, institution
-        self.base_url = absolute_url(request, f"{PATH}/{institution}" if institution else PATH)
+        self.base_url = absolute_url(request, f"{PATH}/{quote(institution, safe='')}" if institution else PATH)
         self._address = absolute_url(request, "/records/{id}")
         host = urlsplit(self.base_url).hostname or ""
         self._domain = host if _DOMAIN.fullmatch(host) else NO_DOMAIN
-        self._scope = [f"institution:{institution}"] if institution else []
+        # The catalogue escapes codes in names of sets so, with ~ in place of %.
+        code = quote(institution, safe="!*'()").replace("~", "~7E").replace("%", "~")
+        self._scope = [f"institution:{code}"] if institution else []
         self.at = clock.now()
 
     async def answer(self, verb: str, arguments: Mapping[str, str]) -> bytes:
@@ -170,45 +177,61 @@ class _Repository:
             selection, place = read_token(arguments[TOKEN], verb, key=key, now=clock.now())
         else:
             selection = read_selection(verb, arguments)
-            place = Place(0, 0, 0, 0)
+            place = Place(0, 0, 0, 0, 0)
         is_first = not place.expires
+        if not is_first:
+            self.at = datetime.fromtimestamp(place.began, UTC)
         entries: list[bytes] = []
         after, is_complete = place.after, False
+        total = place.total
+        write = documents.record if verb == "ListRecords" else documents.header
         while not entries and not is_complete:
-            reply = await self._harvest(self._message(selection, after, count=is_first))
-            self.at = reply.read_at.ToDatetime(UTC) if is_first else self.at
-            write = documents.record if verb == "ListRecords" else documents.header
-            has_content = verb == "ListRecords"
-            entries = [
-                write(change, self._domain)
-                for change in reply.changes
-                if change.content or change.is_deleted or not has_content
-            ]
+            begins = is_first and not after
+            reply = await self._harvest(self._message(selection, after, begins=begins))
+            if begins:
+                self.at, total = reply.read_at.ToDatetime(UTC), reply.total
+            entries = [write(change, self._domain) for change in reply.changes if _is_delivered(change, verb)]
             after, is_complete = reply.reached, reply.is_complete
-        if not entries:
+        if not entries and is_first:
             raise Fault("noRecordsMatch", "No record has these values of from, until and set.")
         delivered = place.delivered + len(entries)
-        total = max(reply.total if is_first else place.total, delivered)
-        if not is_complete:
+        total = max(total, delivered)
+        rest = None if is_complete else await self._rest(selection, after)
+        if rest is not None:
             expires = clock.now() + timedelta(hours=TOKEN_HOURS)
-            following = Place(after, delivered, total, int(expires.timestamp()))
+            following = Place(rest, delivered, total, int(expires.timestamp()), int(self.at.timestamp()))
             token = write_token(selection, following, key=reply.cursor_key)
             entries.append(documents.resumption_token(token, cursor=place.delivered, total=total, expires=expires))
         elif not is_first:
             entries.append(documents.resumption_token("", cursor=place.delivered, total=total, expires=None))
         return b"<%b>\n%b</%b>\n" % (verb.encode(), b"".join(entries), verb.encode())
 
-    def _message(self, selection: Selection, after: int, *, count: bool) -> wire.HarvestRequest:
+    async def _rest(self, selection: Selection, after: int) -> int | None:
+        """Return the change number after which the rest of a list begins; None when the rest has nothing to deliver."""
+        limit = 1
+        while selection.verb == "ListRecords":
+            reply = await self._harvest(self._message(selection, after, limit=limit))
+            if any(_is_delivered(change, selection.verb) for change in reply.changes):
+                break
+            if reply.is_complete:
+                return None
+            after, limit = reply.reached, RECORDS_A_PAGE
+        return after
+
+    def _message(
+        self, selection: Selection, after: int, *, limit: int = 0, begins: bool = False
+    ) -> wire.HarvestRequest:
         has_content = selection.verb == "ListRecords"
         return wire.HarvestRequest(
             after=after,
             since=None if selection.since is None else Timestamp(seconds=selection.since),
             until=None if selection.until is None else Timestamp(seconds=selection.until),
             sets=[*self._scope, *([selection.set] if selection.set else [])],
-            limit=RECORDS_A_PAGE,
+            limit=limit or RECORDS_A_PAGE,
             form=read_format(selection.prefix).form if has_content else "",
             address=self._address,
-            count=count,
+            count=begins,
+            is_timed=begins,
         )
 
     async def _harvest(self, message: wire.HarvestRequest) -> wire.HarvestReply:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/catalog/v1/harvest.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erangkiang/common/v1/text.proto\"\xcc\x01\n\x0eHarvestRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04sets\x18\x04 \x03(\t\x12\r\n\x05limit\x18\x05 \x01(\r\x12\x0c\n\x04\x66orm\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\x08\x12\n\n\x02id\x18\t \x01(\t\"\xe1\x01\n\x0cHarvestReply\x12-\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Change\x12\x0f\n\x07reached\x18\x02 \x01(\x03\x12\x13\n\x0bis_complete\x18\x03 \x01(\x08\x12\r\n\x05total\x18\x04 \x01(\x03\x12+\n\x07read_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65\x61rliest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncursor_key\x18\x07 \x01(\x0c\"\x9f\x01\n\x06\x43hange\x12\x15\n\rchange_number\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12.\n\nchanged_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nis_deleted\x18\x05 \x01(\x08\x12\x0c\n\x04sets\x18\x06 \x03(\t\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\"\x11\n\x0fListSetsRequest\">\n\rListSetsReply\x12-\n\x04sets\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.RecordSet\"G\n\tRecordSet\x12\x0c\n\x04spec\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/catalog/v1/harvest.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erangkiang/common/v1/text.proto\"\xde\x01\n\x0eHarvestRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04sets\x18\x04 \x03(\t\x12\r\n\x05limit\x18\x05 \x01(\r\x12\x0c\n\x04\x66orm\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\x08\x12\n\n\x02id\x18\t \x01(\t\x12\x10\n\x08is_timed\x18\n \x01(\x08\"\xe1\x01\n\x0cHarvestReply\x12-\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Change\x12\x0f\n\x07reached\x18\x02 \x01(\x03\x12\x13\n\x0bis_complete\x18\x03 \x01(\x08\x12\r\n\x05total\x18\x04 \x01(\x03\x12+\n\x07read_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65\x61rliest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncursor_key\x18\x07 \x01(\x0c\"\x9f\x01\n\x06\x43hange\x12\x15\n\rchange_number\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12.\n\nchanged_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nis_deleted\x18\x05 \x01(\x08\x12\x0c\n\x04sets\x18\x06 \x03(\t\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\"\x11\n\x0fListSetsRequest\">\n\rListSetsReply\x12-\n\x04sets\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.RecordSet\"G\n\tRecordSet\x12\x0c\n\x04spec\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.harves
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HARVESTREQUEST']._serialized_start=126
-  _globals['_HARVESTREQUEST']._serialized_end=330
-  _globals['_HARVESTREPLY']._serialized_start=333
-  _globals['_HARVESTREPLY']._serialized_end=558
-  _globals['_CHANGE']._serialized_start=561
-  _globals['_CHANGE']._serialized_end=720
-  _globals['_LISTSETSREQUEST']._serialized_start=722
-  _globals['_LISTSETSREQUEST']._serialized_end=739
-  _globals['_LISTSETSREPLY']._serialized_start=741
-  _globals['_LISTSETSREPLY']._serialized_end=803
-  _globals['_RECORDSET']._serialized_start=805
-  _globals['_RECORDSET']._serialized_end=876
+  _globals['_HARVESTREQUEST']._serialized_end=348
+  _globals['_HARVESTREPLY']._serialized_start=351
+  _globals['_HARVESTREPLY']._serialized_end=576
+  _globals['_CHANGE']._serialized_start=579
+  _globals['_CHANGE']._serialized_end=738
+  _globals['_LISTSETSREQUEST']._serialized_start=740
+  _globals['_LISTSETSREQUEST']._serialized_end=757
+  _globals['_LISTSETSREPLY']._serialized_start=759
+  _globals['_LISTSETSREPLY']._serialized_end=821
+  _globals['_RECORDSET']._serialized_start=823
+  _globals['_RECORDSET']._serialized_end=894
 # @@protoc_insertion_point(module_scope)

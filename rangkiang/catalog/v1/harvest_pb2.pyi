@@ -33,6 +33,7 @@ class HarvestRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    IS_TIMED_FIELD_NUMBER: _builtins.int
     after: _builtins.int
     """The list begins after this change number; 0 for the beginning. A number above all changes is refused."""
     limit: _builtins.int
@@ -45,6 +46,8 @@ class HarvestRequest(_message.Message):
     """Count the whole list."""
     id: _builtins.str
     """The last change of this record alone."""
+    is_timed: _builtins.bool
+    """Wait for changes that have their times and are not committed, so that the reply has read_at."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """No changes before this time."""
@@ -69,10 +72,11 @@ class HarvestRequest(_message.Message):
         address: _builtins.str = ...,
         count: _builtins.bool = ...,
         id: _builtins.str = ...,
+        is_timed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "after", b"after", "count", b"count", "form", b"form", "id", b"id", "limit", b"limit", "sets", b"sets", "since", b"since", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "after", b"after", "count", b"count", "form", b"form", "id", b"id", "is_timed", b"is_timed", "limit", b"limit", "sets", b"sets", "since", b"since", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,7 +105,7 @@ class HarvestReply(_message.Message):
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
     @_builtins.property
     def read_at(self) -> _timestamp_pb2.Timestamp:
-        """Every change that is not in this reply, and not before `after`, has this time or a later one."""
+        """If is_timed: every change that is not in this reply, and not before `after`, has this time or a later one."""
 
     @_builtins.property
     def earliest(self) -> _timestamp_pb2.Timestamp:

@@ -49,9 +49,10 @@ class HarvestMethods(ServicerPart):
             until=moment_of(request.until) if request.HasField("until") else None,
             sets=tuple(request.sets),
         )
-        # The wait is in a transaction of its own, because the read must begin after it.
-        with self._database.transaction(caller) as session:
-            reply.read_at.FromDatetime(lock_changes(session, shared=True))
+        if request.is_timed:
+            # The wait is in a transaction of its own, because the read must begin after it.
+            with self._database.transaction(caller) as session:
+                reply.read_at.FromDatetime(lock_changes(session, shared=True))
         with self._database.reading(caller) as session:
             if request.after > highest_change(session):
                 raise Invalid("CURSOR_INVALID")  # of another catalogue, or of this one before a restored backup

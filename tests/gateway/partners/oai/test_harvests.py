@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from chassis import clock
 from gateway.partners.oai import routes
@@ -23,10 +24,12 @@ from gateway.partners.oai.arguments import (
     read_token,
     write_token,
 )
+from services.catalog.harvest.numbering import lock_changes
+from services.catalog.tables import NumberedChange
 from tests.builders import book
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
-from tests.gateway.partners.oai.conftest import OAI, Repository
+from tests.gateway.partners.oai.conftest import CONTEXT, OAI, Repository
 from tests.services.catalog.importing.test_deletions import deletion
 
 LIST = {"verb": "ListRecords", "metadataPrefix": "oai_dc"}
@@ -139,6 +142,39 @@ def test_a_page_ends_before_a_message_is_too_large(repository: Repository, monke
     assert len(list(repository.sickle().ListRecords(metadataPrefix="oai_dc"))) == len(repository.identifiers())
 
 
+@pytest.mark.usefixtures("small_pages")
+def test_a_list_does_not_promise_a_part_in_which_no_record_is(repository: Repository) -> None:
+    began = repository.document(**LIST).findtext(f"{OAI}responseDate")
+    repository.put([*books("held", range(3)), *(book(f"unheld{number}", "Buku \x02") for number in range(5))])
+    arguments = {"verb": "ListRecords", "metadataPrefix": "marc21", "from": began}
+    document = repository.document(**arguments)
+    while token_of(document) is not None and token_of(document).text:
+        document = repository.document(verb="ListRecords", resumptionToken=token_of(document).text)
+        assert headers_of(document)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_list_whose_rest_is_gone_ends_with_an_empty_token(repository: Repository) -> None:
+    repository.put(books("gone", range(5)))
+    token = token_of(repository.document(**LIST, set="material:book")).text
+    with repository.database.transaction(CONTEXT) as session:
+        session.execute(update(NumberedChange).values(sets=" class:000 "))
+    document = repository.document(verb="ListRecords", resumptionToken=token)
+    assert token_of(document).text is None
+    assert not headers_of(document)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_only_the_first_part_waits_for_writers_and_all_have_its_time(repository: Repository) -> None:
+    repository.put(books("waits", range(7)))
+    document = repository.document(**LIST)
+    with clock.frozen(datetime.now(UTC) + timedelta(hours=1)), repository.database.transaction(CONTEXT) as session:
+        lock_changes(session)
+        following = repository.document(verb="ListRecords", resumptionToken=token_of(document).text)
+        assert repository.response("/api/v1/changes").status_code == 200
+    assert following.findtext(f"{OAI}responseDate") == document.findtext(f"{OAI}responseDate")
+
+
 def test_a_harvester_waits_when_it_asks_too_often_or_the_catalogue_is_away() -> None:
     catalog = FakeCatalog()
     with served_catalog(catalog) as url, served_gateway(url, rate_limit=2) as address:
@@ -156,7 +192,12 @@ seconds = st.none() | st.integers(-62_135_596_800, 253_402_300_799)
 selections = st.builds(
     Selection, st.sampled_from(LISTS), st.sampled_from(sorted(FORMATS)), st.text(max_size=40), seconds, seconds
 )
-places = st.builds(Place, *(st.integers(0, 2**63 - 1) for _ in range(3)), st.integers(int(NOW.timestamp()), 2**40))
+places = st.builds(
+    Place,
+    *(st.integers(0, 2**63 - 1) for _ in range(3)),
+    st.integers(int(NOW.timestamp()), 2**40),
+    st.integers(0, 2**40),
+)
 
 
 @given(selections, places)

@@ -8,9 +8,12 @@ from lxml import etree
 from oaipmh_scythe import Scythe
 
 from gateway.partners.oai import arguments
+from services.catalog import sample
+from services.catalog.institutions.file import read_institutions
+from services.catalog.institutions.loading import load_institutions
 from tests.builders import book
 from tests.corpus import schemas
-from tests.gateway.partners.oai.conftest import DOMAIN, OAI, Repository
+from tests.gateway.partners.oai.conftest import CONTEXT, DOMAIN, OAI, Repository
 from tests.services.catalog.importing.test_deletions import deletion
 
 PREFIXES = ("oai_dc", "marc21", "marcxml", "mods")
@@ -72,6 +75,8 @@ def test_a_record_that_a_format_cannot_hold_is_left_out_of_it(books: Repository)
         "verb=ListIdentifiers&metadataPrefix=mods&from=2020-01-01&until=2030-01-01",
         "verb=ListRecords&metadataPrefix=mods&from=2030-01-01",
         "verb=None&x=%3C",
+        "verb=ListRecords&metadataPrefix=a%20b",
+        "verb=GetRecord&metadataPrefix=mods&identifier=a%20%25%20b",
     ],
 )
 def test_documents_satisfy_the_published_schemas(books: Repository, query: str) -> None:
@@ -174,6 +179,16 @@ def test_an_institution_has_a_repository_with_its_records_only(books: Repository
     assert f"institution:{other}" in specs
     assert books.sickle(f"/oai/{other}").Identify().baseURL == f"https://{DOMAIN}/oai/{other}"
     assert books.response("/oai/NONE", verb="Identify").status_code == 404
+
+
+def test_an_institution_may_have_any_code(books: Repository) -> None:
+    (institution, *_) = read_institutions(sample.institutions_path())
+    with books.database.transaction(CONTEXT) as session:
+        named = {"code": "P K~", "branches": [], "name_id": "Lain", "name_en": "Other", "kind": "", "npp": ""}
+        load_institutions(session, [institution | named], context=CONTEXT)
+    repository = books.sickle("/oai/P%20K~")
+    assert repository.Identify().baseURL == f"https://{DOMAIN}/oai/P%20K~"
+    assert "institution:P~20K~7E" in [entry.setSpec for entry in repository.ListSets()]
 
 
 def test_a_response_is_compressed_when_the_harvester_accepts_it(books: Repository) -> None:
