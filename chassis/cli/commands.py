@@ -53,7 +53,10 @@ LAZY = {
         "chassis.operations.resync:app",
         "Copy again the data that a service keeps from other services; current rows do not change.",
     ),
-    "z3950": ("gateway.partners.z3950.configuration:app", "The configuration of the Z39.50 server."),
+    "z3950": (
+        "gateway.partners.z3950.configuration:app",
+        "Print the configuration of the Z39.50 server, or start the server with it.",
+    ),
 }
 COMMANDS_FILE = "commands.toml"
 

@@ -59,6 +59,7 @@ NOT_KEYED = {
     "Members/MakeSlipCode": "the sender may ask again; an earlier code is void",
     "Notifications/ReceiveWhatsApp": "statuses never go backwards, and messages have ids of the provider",
     "Catalog/ChangeItem": "for the version in If-Match; a second time is refused as outdated",
+    "Notifications/ChangeWebhook": "for the version in If-Match; a second time is refused as outdated",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
     "Circulation/PutPolicies": "for the version in If-Match; a second time is refused as outdated",
     "Circulation/PutCalendar": "for the version in If-Match; a second time is refused as outdated",

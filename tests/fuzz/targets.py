@@ -27,7 +27,7 @@ from services.catalog.search.search import Cursor, decode_cursor
 from services.catalog.search.validation import MOST_CHARACTERS
 
 LONGEST_SECONDS = 2.0
-QUESTION = b"8 bytes."
+QUESTION = "a digest"
 
 
 @contextmanager

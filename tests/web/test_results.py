@@ -252,10 +252,12 @@ def test_the_nearest_branch_is_known_only_from_the_readers_own_branch() -> None:
     nearness = nearness_of(request_with(*branches, cookie="A/PUSAT"))
     assert {code: round(distance) for code, distance in nearness.kilometres.items()} == {"A/PADANG": 38}
     assert nearness_of(request_with(*branches, cookie="A/KELILING")).kilometres == {}
-    entries = [{"institution": "A", "branch": code, "answer": "can_be_borrowed"} for code in ("KELILING", "PADANG")]
+    entries = [
+        {"institution": "A", "branch": f"A/{code}", "answer": "can_be_borrowed"} for code in ("KELILING", "PADANG")
+    ]
     lead = lead_holding(entries, nearness)
     assert lead is not None
-    assert (lead["branch"], lead["is_nearest"]) == ("PADANG", True)
+    assert (lead["branch"], lead["is_nearest"]) == ("A/PADANG", True)
 
 
 def test_a_librarian_is_asked_at_the_first_branch_with_a_number() -> None:

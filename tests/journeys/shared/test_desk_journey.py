@@ -44,7 +44,9 @@ def office(library: Library) -> Iterator[Office]:
         "client", "create", f"meja-{uuid.uuid4().hex[:8]}", "--institution", "PKS", "--role", "administrator"
     )
     with httpx.Client(base_url=f"{library.address}/api/v1", timeout=30, verify=False) as http:
-        token = http.post("/tokens", json=client).json()["access_token"]
+        token = http.post("/tokens", json={name: client[name] for name in ("client_id", "client_secret")}).json()[
+            "access_token"
+        ]
         http.headers["Authorization"] = f"Bearer {token}"
         yield Office(library, http)
 

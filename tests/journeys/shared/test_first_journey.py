@@ -42,7 +42,7 @@ def test_a_book_imported_while_the_library_runs_is_found_by_each_worker(library:
 
 def test_a_hit_has_its_record_page_and_items(library: Library) -> None:
     library.put(
-        [book("1", "Turmalin hijau", author="Rusli, Marah", year="1922", items=[("PKS/PST", "TM1"), ("TJH", "TM2")])],
+        [book("1", "Turmalin hijau", author="Rusli, Marah", year="1922", items=[("PST", "TM1"), ("TJH", "TM2")])],
         source="HALAMAN",
     )
     record_id = library.only_id("turmalin")

@@ -74,7 +74,9 @@ def client(library: Library, role: str) -> httpx.Client:
     name = f"{role}-{uuid.uuid4().hex[:8]}"
     secret = library.command("client", "create", name, "--institution", "PKS", "--role", role)
     http = httpx.Client(base_url=f"{library.address}/api/v1", timeout=60, verify=False)
-    token = http.post("/tokens", json=secret).json()["access_token"]
+    token = http.post("/tokens", json={name: secret[name] for name in ("client_id", "client_secret")}).json()[
+        "access_token"
+    ]
     http.headers["Authorization"] = f"Bearer {token}"
     return http
 

@@ -123,7 +123,9 @@ def driver(library: Library) -> Iterator[Driver]:
     name = f"pribadi-{uuid.uuid4().hex[:8]}"
     client = library.command("client", "create", name, "--institution", "PKS", "--role", "administrator")
     with httpx.Client(base_url=f"{library.address}/api/v1", timeout=60, verify=False) as http:
-        token = http.post("/tokens", json=client).json()["access_token"]
+        token = http.post("/tokens", json={name: client[name] for name in ("client_id", "client_secret")}).json()[
+            "access_token"
+        ]
         http.headers["Authorization"] = f"Bearer {token}"
         yield Driver(library, http)
 

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from chassis import clock
 from chassis.audit import acts
+from chassis.cursors import write_cursor
 from chassis.errors import NotFound, Refused
 from chassis.ids import new_id
 from rangkiang.notifications.v1 import conversations_pb2 as wire
@@ -83,7 +84,7 @@ def test_each_list_of_notices_that_staff_read_is_in_the_audit(both: Partners) ->
         {"state": "waiting", "limit": 1},
         {"member_id": MEMBER, "kind": "loan_receipt", "without_total": True},
         {"kind": "1372015203880001"},
-        {"cursor": str(new_id())},
+        {"cursor": write_cursor("notices", new_id())},
     ):
         both.stub.ListNotices(notices_pb2.ListNoticesRequest(**fields), metadata=desk)
     looks = select(acts.c.kind, acts.c.object, acts.c.facts).where(acts.c.act == "notifications.list_notices")
