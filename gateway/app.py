@@ -86,7 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
         version=importlib.metadata.version("rangkiang"),
         summary="Catalogue, lending, members and notices of libraries",
         description=(
-            "Lists return `{total, hits, next, facets?}`. Errors are RFC 9457 problem documents. "
+            "Lists return `{hits, next, total?}`; `next` is null on the last page. "
+            "Errors are RFC 9457 problem documents. "
             "Responses of routes with 304 have a strong ETag; a client can send it back as If-None-Match."
         ),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

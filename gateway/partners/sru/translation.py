@@ -39,9 +39,6 @@ _REASONS: Final = {
     "TERM_TOO_LONG": (23, "most"),
     "QUERY_TOO_DEEP": (48, "most"),
     "QUERY_TOO_MANY_CLAUSES": (38, "most"),
-    "OFFSET_OUT_OF_BOUNDS": (61, "most"),
-    "FORM_UNKNOWN": (66, "form"),
-    "RECORD_NOT_FOUND": (65, "record"),
 }
 MOST_LEVELS = 20  # of the catalogue; protobuf refuses deeper trees too
 _PROXIMITY: Final = {"unit": 42, "distance": 41, "masks": 33, "modifiers": 44, "relation": 40}
