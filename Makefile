@@ -47,7 +47,8 @@ services-down:  ## stop the servers of this checkout
 cluster: services  ## start the cluster edition on those servers, with separate processes for each service
 	@exec $(PY) -m tests.servers.cluster
 
-soak: services  ## run 100,000 acts of lending, harvests of 20,000 records that change, then random kills on both editions: KILLS=200 SOAK_SEED= (a seed repeats its run)
+soak: services  ## run every record of the sets at hand through the forms of cataloguers, 100,000 acts of lending, harvests of 20,000 records that change, then random kills on both editions: KILLS=200 SOAK_SEED= (a seed repeats its run)
+	@$(PY) -m tests.services.catalog.cataloguing.forms
 	@$(PY) -m tests.services.circulation 100000
 	@$(PY) -m tests.gateway.partners.oai 20000
 	@exec $(PY) -m tests.faults

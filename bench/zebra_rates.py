@@ -3,7 +3,7 @@
 Zebra (Debian's idzebra-2.0) answers SRU searches with its DOM filter, by relevance, ten MARCXML records each; this
 edition answers its search of the API. wrk asks both with the same queries, round by round: two words, mixed queries,
 and those of the mixed queries that find nothing as typed. Zebra then answers that it has nothing; this edition looks
-for corrections and for records with a part of the words.
+for corrections and for records with a part of the words. Then both answer SRU: the same CQL, ten MARCXML records.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -40,7 +40,9 @@ YEARS = re.compile(r"(\S+) tahun:(\d+)\.\.")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.zebra_rates", description=__doc__)
     parser.add_argument("records", type=int, nargs="?", default=100_000)
-    size = parser.parse_args().records
+    parser.add_argument("--sru", action="store_true", help="only SRU beside SRU")
+    arguments = parser.parse_args()
+    size = arguments.records
     load.require_wrk()
     if shutil.which("zebrasrv") is None:
         raise SystemExit("zebrasrv is missing: apt-get install -y idzebra-2.0")
@@ -51,7 +53,9 @@ def main() -> None:
     pace.index_with_zebra(file, FOLDER / "zebra", is_dom=True)
     with zebra(FOLDER / "zebra") as theirs, parts.up(FOLDER / "data", workers=2) as ours:
         for label, queries in kinds():
-            _compare(label, queries, ours.address, theirs)
+            if not arguments.sru:
+                _compare(label, queries, ours.address, theirs, _search)
+            _compare(f"SRU, {label}", queries, ours.address, theirs, lambda query: f"/sru{_sru(query)}")
 
 
 def kinds() -> Iterator[tuple[str, list[str]]]:
@@ -61,17 +65,22 @@ def kinds() -> Iterator[tuple[str, list[str]]]:
     yield "nothing as typed", generate.mixed_queries(20_000, generate.WITHOUT_HITS)
 
 
-def _compare(label: str, queries: list[str], ours: str, theirs: str) -> None:
+def _search(query: str) -> str:
+    return f"/api/v1/search?q={quote(query)}"
+
+
+def _sru(query: str) -> str:
+    return f"?version=1.1&operation=searchRetrieve&maximumRecords=10&query={quote(cql(query))}"
+
+
+def _compare(label: str, queries: list[str], ours: str, theirs: str, our_path: Callable[[str], str]) -> None:
     """Print the rates of both for one kind, and the ratio: the median of the ratios of the rounds."""
-    paths = {
-        ours: [f"/api/v1/search?q={quote(query)}" for query in queries],
-        theirs: [f"/Default?version=1.1&operation=searchRetrieve&maximumRecords=10&query={quote(cql(query))}"
-                 for query in queries],
-    }  # fmt: skip
-    for line in paths[theirs][:50]:
-        with urllib.request.urlopen(theirs + line, timeout=30) as reply:
-            if b"diagnostic" in reply.read():  # Zebra answers 200 for a query that it refuses, too
-                raise SystemExit(f"Zebra refuses {line}")
+    paths = {ours: [our_path(query) for query in queries], theirs: [f"/Default{_sru(query)}" for query in queries]}
+    for address, lines in paths.items():
+        for line in lines[:50]:
+            with urllib.request.urlopen(address + line, timeout=30) as reply:
+                if b"diagnostic" in reply.read():  # with status 200, too
+                    raise SystemExit(f"{address}{line} is refused")
     figures: dict[str, list[load.Figure]] = {ours: [], theirs: []}
     share = len(queries) // (ROUNDS + 1)
     for number in range(ROUNDS + 1):
@@ -86,8 +95,8 @@ def _compare(label: str, queries: list[str], ours: str, theirs: str) -> None:
     for name, address in (("this edition", ours), ("Zebra", theirs)):
         rate = statistics.median(figure.per_second for figure in figures[address])
         slow = statistics.median(figure.p99_ms for figure in figures[address])
-        print(f"{label:17} {name:13} {rate:7.0f} a second, p99 {slow:6.1f} ms")
-    print(f"{label:17} ratio {ratio:.2f}; {CLIENTS} clients, load {os.getloadavg()[0]:.1f}")
+        print(f"{label:22} {name:13} {rate:7.0f} a second, p99 {slow:6.1f} ms")
+    print(f"{label:22} ratio {ratio:.2f}; {CLIENTS} clients, load {os.getloadavg()[0]:.1f}")
 
 
 def cql(query: str) -> str:

@@ -17,8 +17,15 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
-from pydantic_core import core_schema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import options_pb2, refusal_pb2
@@ -27,6 +34,7 @@ OneMessage = TypeVar("OneMessage", bound=Message)
 OneResponse = TypeVar("OneResponse", bound="ResponseModel")
 _Convert = Callable[[Message, str], Any]
 _PARTS = re.compile(r"[.\[]")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 
 
@@ -53,6 +61,22 @@ class Stored:
 
     def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> Any:
         return handler(TypeAdapter(self.model).core_schema)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSet:
+    """Annotation of a text of a set that may grow; the service checks it.
+
+    words    the values that this release knows
+    is_sent  in a request: the document has them as an enumeration. Responses have `x-extensible-enum`, because a client
+             must accept further values
+    """
+
+    words: tuple[str, ...]
+    is_sent: bool = True
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum" if self.is_sent else "x-extensible-enum": [*self.words]}
 
 
 class Refusal(ResponseModel):
@@ -101,8 +125,21 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError(moment) from None
 
 
-# A time in a body, ISO 8601 with zone.
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _rfc_3339(text: Any) -> datetime:
+    try:
+        if isinstance(text, str) and _RFC_3339.fullmatch(text):
+            return _in_utc(datetime.fromisoformat(text))
+    except ValueError:  # such as the 30th of February
+        pass
+    raise PydanticCustomError("datetime_parsing", "not a time with zone")
+
+
+# A time with zone in a body (RFC 3339).
+Moment = Annotated[datetime, BeforeValidator(_rfc_3339)]
+# A time in query parameters (RFC 3339); None without one.
+Since = Annotated[
+    datetime | None, BeforeValidator(_rfc_3339), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 # A time in a response.
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 # Texts whose form the service checks.
@@ -134,8 +171,10 @@ def _fill(message: Message, model: BaseModel) -> None:
             elif isinstance(value, datetime):
                 getattr(message, field.name).FromDatetime(value)
             elif options.keyed_by:
-                for key, values in value:
-                    if values:
+                # An object with any properties is a dict, and keeps empty values.
+                is_open = isinstance(value, dict)
+                for key, values in value.items() if is_open else value:
+                    if values or is_open:
                         _set(
                             getattr(message, field.name).add(**{options.keyed_by: key}), _other(field, options), values
                         )

@@ -24,7 +24,7 @@ LAYOUT = "\n\t"
 Colours = Mapping[str, str]
 NO_COLOURS: Colours = {}
 SHORTEST_PASSWORD = 4  # a shorter text would hide parts of ordinary words
-_hidden: set[str] = set()
+hidden_texts: set[str] = set()
 
 
 def visible(text: str, *, layout: str = "") -> str:
@@ -52,13 +52,13 @@ def hide_passwords(passwords: Iterable[str], *, known: Collection[str]) -> None:
     for written in filter(None, passwords):
         for plain in {written, unquote(written)}:
             for form in {plain, quote(plain, safe=""), json.dumps(plain, ensure_ascii=False)[1:-1], repr(plain)[1:-1]}:
-                _hidden.add(f":{form}@")
+                hidden_texts.add(f":{form}@")
                 if plain not in known and len(plain) >= SHORTEST_PASSWORD:
-                    _hidden.add(form)
+                    hidden_texts.add(form)
 
 
 def _without_passwords(text: str) -> str:
-    for form in sorted(_hidden, key=len, reverse=True):
+    for form in sorted(hidden_texts, key=len, reverse=True):
         text = text.replace(form, ":***@" if form[0] + form[-1] == ":@" else "***")
     return text
 
@@ -161,7 +161,11 @@ def printable(text: str) -> str:
 
     A title in Arabic script can then still be recognised: "بداية" becomes "bdayh".
     """
-    return "".join(map(_printable, text))
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return "".join(map(_printable, text))
+    return text
 
 
 def _printable(letter: str) -> str:

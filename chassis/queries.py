@@ -44,6 +44,11 @@ class WholeNumber:
         raise PydanticCustomError("whole_number", "not a whole number", {"least": self.least, "most": self.most})
 
 
+# Values of a parameter that may occur several times.
+MOST_VALUES = 20
+Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
+
+
 class Flag:
     """Annotation of a boolean, `true` or `false`."""
 

@@ -141,6 +141,7 @@ class Service:
     rpc               "package.module:servicer", called as servicer(resources); a name, because only
                       `serve` and `up` load gRPC
     adder             "package.module:add_…Servicer_to_server", generated
+    preload           "package.module:function", called once by `up` before it forks: loads what its workers share
     commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
     projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
@@ -167,6 +168,7 @@ class Service:
     append_only: tuple[str, ...] = ()
     rpc: str = ""
     adder: str = ""
+    preload: str = ""
     commands: str = ""
     sample: str = ""
     sample_after: str = ""

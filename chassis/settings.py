@@ -44,6 +44,9 @@ def _networks(value: str) -> str:
     return value
 
 
+NetworkList = Annotated[str, AfterValidator(_networks)]
+
+
 class OwnSettings(BaseModel):
     """Settings of one owner. Each field is the environment variable with the same name in capitals.
 
@@ -78,7 +81,7 @@ class Settings(OwnSettings):
     host: str = Field(default="127.0.0.1", description="address where HTTP is served")
     port: int = Field(default=8080, ge=0, le=65535, description="port where HTTP is served")
     workers: int = Field(default=1, ge=1, le=64, description="processes of `up`")
-    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+    trusted_proxies: NetworkList = Field(
         default="", description="addresses and networks whose X-Forwarded-For is trusted, separated by commas"
     )
     connections_per_address: int = Field(

@@ -6,6 +6,7 @@ import importlib.metadata
 import pkgutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from importlib import import_module
 from typing import Any
@@ -19,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, compile_path
+from starlette.routing import BaseRoute, Match, Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.addresses import networks
@@ -30,15 +31,18 @@ from chassis.security.auth import TokenState
 from chassis.settings import Settings
 from gateway import api, oauth, partners, problems, web
 from gateway.api import search, webhook_events
-from gateway.api.document import SERVERS, TAGS, add_common_parts
+from gateway.api.document import FURTHER_SCOPES, SCOPES, SERVERS, TAGS, add_common_parts
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
 from gateway.clients import Clients
 from gateway.libraries import Libraries, PreparedLibraries
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
+from gateway.partners import daia
 from gateway.partners.oai import routes as oai
+from gateway.partners.sru import routes as sru
 from gateway.password_limit import password_limit
+from gateway.plans import PlanLimits, Usage
 from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import READ_METHODS, RequestGuard
 from gateway.request_log import RequestLog, templates_of
@@ -46,9 +50,12 @@ from gateway.responses import respond
 from gateway.sessions import BrowserSessions, Sessions
 from gateway.settings import GatewaySettings
 from gateway.web.trust import local_authority
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from rangkiang.members.v1.staff_pb2 import CountUsageReply, CountUsageRequest
 
 API = "/api/v1"
 _API_PATHS = f"{API}/"
+USAGE_SECONDS = 2.0
 
 # Media types of an error; the first is the default when Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")
@@ -77,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         clients.channel("catalog")
         app.state.libraries = Libraries(clients, gateway_settings.default_institution)
         app.state.query_log = QueryLog(clients) if gateway_settings.query_log == "on" else None
-        async with send_while_open(app.state.query_log):
+        async with send_while_open(app.state.query_log), send_while_open(usage):
             yield
         await clients.close()
 
@@ -102,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.settings = gateway_settings
+    app.state.scopes = sorted((*SCOPES, *FURTHER_SCOPES))
     app.state.sessions = sessions = Sessions()
     app.state.password_limit = password_limit(settings.workers)
 
@@ -110,6 +118,15 @@ def create_app(settings: Settings) -> FastAPI:
         return await read_state_of(clients.channel(ISSUING_SERVICE))
 
     app.state.callers = callers = Callers(sessions, read_token_state)
+
+    async def count_usage(batch: CountUsageRequest, key: str) -> CountUsageReply:
+        stub = app.state.clients.stub("members", MembersStub)
+        reply: CountUsageReply = await stub.CountUsage(
+            batch, timeout=USAGE_SECONDS, metadata=[("idempotency-key", key)]
+        )
+        return reply
+
+    usage = Usage(count_usage)
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # the process sets this before it stops
     app.router.routes += [Route(API + route.path, route.endpoint) for route in search.PLAIN_ROUTES]
@@ -117,8 +134,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.router.routes += [_page_route(route) for route in module.router.routes]
     templates = templates_of(app.router.routes)
     for router in api_routers():
-        app.include_router(router, prefix=API)
         templates |= templates_of(router.routes, prefix=API)
+    app.router.routes += _api_routes()
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     templates[_openapi] = "/openapi.json"
     app.add_exception_handler(Error, _refuse_error)
@@ -127,19 +144,29 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(UnicodeEncodeError, _refuse_half_character)
     app.add_middleware(PreparedLibraries)
     app.add_middleware(BrowserSessions)
+    app.add_middleware(PlanLimits, usage=usage, callers=callers, refuse=refuse)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
         app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, callers=callers, exempt=exempt)
     if gateway_settings.rate_limit:
-        app.add_middleware(Limits, quota=gateway_settings.rate_limit, callers=callers, refuse=refuse)
+        app.add_middleware(Limits, quota=gateway_settings.rate_limit, callers=callers, usage=usage, refuse=refuse)
     if gateway_settings.cors_origins:
         app.add_middleware(ApiCors, origins=gateway_settings.cors_origins.split(","))
     app.add_middleware(RequestGuard, refuse=refuse, record=RequestLog(settings, templates).record)
     telemetry.watch_app(app)
-    # FastAPI prepares routes at their first match; on the event loop of a new process that would take 80 ms.
-    for _ in iter_route_contexts(app.routes):
-        pass
     return app
+
+
+@cache
+def _api_routes() -> list[BaseRoute]:
+    """Return the routes of the API, which all applications of a process share."""
+    prefixed = APIRouter()
+    for router in api_routers():
+        prefixed.include_router(router, prefix=API)
+    # FastAPI prepares routes at their first match; on the event loop of a new process that would take 80 ms.
+    for _ in iter_route_contexts(prefixed.routes):
+        pass
+    return prefixed.routes
 
 
 def api_routers() -> Iterator[APIRouter]:
@@ -163,6 +190,10 @@ def refuse(request: Request, error: Error) -> Response:
     request.scope["state"] |= {"reason": error.reason, "service": str(error.facts.get("service", ""))}
     if request.url.path.startswith(oauth.ROOT):
         return oauth.refusal(request, error)
+    if request.url.path == daia.PATH:
+        return daia.refuse(request, error)
+    if request.url.path.startswith(sru.PATH) and (response := sru.refuse(request, error)) is not None:
+        return response
     if request.url.path.startswith(oai.PATH) and (response := oai.refuse(error)) is not None:
         return response
     accept = request.headers.get("accept", "")

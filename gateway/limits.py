@@ -27,6 +27,7 @@ from chassis.addresses import Networks, is_in, site_of
 from chassis.errors import Error, TooMany
 from chassis.rpc.cpu_time import Measured
 from gateway.callers import Callers, address_of
+from gateway.plans import Usage, client_of, plan_exceeded, protocol_of
 from gateway.request_guard import LIMIT_HEADERS
 
 WINDOW_SECONDS = 60
@@ -90,21 +91,25 @@ class Limits:
     The caller is the verified credential, else the address. Response headers, which RequestGuard adds, have the number
     of tokens left (draft-ietf-httpapi-ratelimit-headers-10).
 
+    usage   plans of clients, whose requests a minute replace the quota
     refuse  returns the response to an error
     """
 
     def __init__(
-        self, app: ASGIApp, *, quota: int, callers: Callers, refuse: Callable[[Request, Error], Response]
+        self,
+        app: ASGIApp,
+        *,
+        quota: int,
+        callers: Callers,
+        usage: Usage,
+        refuse: Callable[[Request, Error], Response],
     ) -> None:
-        self.app, self._callers, self._refuse = app, callers, refuse
+        self.app, self._callers, self._usage, self._refuse = app, callers, usage, refuse
         self._buckets = Buckets(quota)
+        self._of_plans: dict[int, Buckets] = {}  # by the plan's requests a minute
         self._files = Buckets(quota)
         self._addresses_with_credentials = Buckets(quota * MOST_CREDENTIALS)
         self._sites = Buckets(quota * MOST_NETWORKS)
-        self._policies = {
-            kind: (b"ratelimit-policy", f'"{kind}";q={quota};w={WINDOW_SECONDS}'.encode())
-            for kind in ("address", "credential")
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in EXEMPT:
@@ -113,19 +118,28 @@ class Limits:
         if scope["path"].startswith(FILES) and self._files.take(address_of(scope)) >= 0:
             await self.app(scope, receive, send)
             return
-        buckets, credential = self._buckets, self._callers.credential(scope)
+        credential = self._callers.credential(scope)
         kind = "credential" if credential else "address"
-        accounts = self._accounts(address_of(scope), credential)
+        client = client_of(credential)
+        plan = self._usage.minute_limit(client)
+        buckets = self._buckets_of(plan) if plan else self._buckets
+        accounts = self._accounts(buckets, address_of(scope), credential)
         counts = [(bucket, bucket.take(caller)) for bucket, caller in accounts]
         left = min(count for _, count in counts)
         # Each bucket refills at its own rate.
         full = max(bucket.seconds_until(count, buckets.quota) for bucket, count in counts)
         limit = (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
-        scope["state"][LIMIT_HEADERS] = (self._policies[kind], limit)
+        policy = (b"ratelimit-policy", f'"{kind}";q={buckets.quota};w={WINDOW_SECONDS}'.encode())
+        scope["state"][LIMIT_HEADERS] = (policy, limit)
         if left < 0:
             metrics.count_limited(kind)
             wait = max(bucket.seconds_until(count + 1, 1) for bucket, count in counts)
-            refusal = too_many(buckets.quota, wait)
+            short = next(bucket for bucket, count in counts if count < 0)
+            refusal = too_many(short.quota, wait)
+            if client:
+                self._usage.count(client, protocol_of(scope), refusals=1)
+            if plan and short is buckets:
+                refusal = plan_exceeded("requests_a_minute", quota=plan, used=plan, seconds=wait)
             await self._refuse(Request(scope), refusal)(scope, receive, send)
             return
         request = Measured(self.app(scope, receive, send))
@@ -136,9 +150,15 @@ class Limits:
                 for bucket, caller in accounts:
                     bucket.charge(caller, request.cpu.seconds / TOKEN_SECONDS - 1)
 
-    def _accounts(self, address: str, credential: str) -> list[tuple[Buckets, str]]:
+    def _buckets_of(self, plan: int) -> Buckets:
+        buckets = self._of_plans.get(plan)
+        if buckets is None:
+            buckets = self._of_plans[plan] = Buckets(plan)
+        return buckets
+
+    def _accounts(self, buckets: Buckets, address: str, credential: str) -> list[tuple[Buckets, str]]:
         """Return the buckets from which a request takes tokens, each with the caller's key in it."""
-        accounts = [(self._buckets, credential or address)]
+        accounts = [(buckets, credential or address)]
         if credential:
             accounts.append((self._addresses_with_credentials, address))
         if site := site_of(address):

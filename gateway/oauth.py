@@ -89,6 +89,7 @@ async def oauth_metadata(request: Request) -> Response:
         "revocation_endpoint": absolute_url(request, REVOKE),
         "revocation_endpoint_auth_methods_supported": methods,
         "grant_types_supported": [GRANT],
+        "scopes_supported": request.app.state.scopes,
         "response_types_supported": [],
     }
     return respond(request, orjson.dumps(document), "application/json", cache="public, max-age=300", vary="Host")
@@ -136,20 +137,25 @@ def _read_client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
     client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
     header = header_fields(request.scope).get(b"authorization", b"")
     if header:
-        scheme, _, value = header.decode("latin-1").partition(" ")
-        if scheme.lower() != "basic":
-            raise Unauthenticated("CLIENT_MISSING")
-        try:
-            user, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
-            user, password = (unquote_plus(part, errors="strict") for part in (user, password))
-        except ValueError:
-            raise Unauthenticated("CLIENT_MISSING") from None
+        user, password = read_basic(header)
         if secret or client_id not in ("", user):
             raise Invalid("CLIENT_GIVEN_TWICE")
         client_id, secret = user, password
     if not client_id or not secret:
         raise Unauthenticated("CLIENT_MISSING")
     return client_id, secret
+
+
+def read_basic(header: bytes) -> tuple[str, str]:
+    """Return the id and the secret of the client in a header. Raises Unauthenticated CLIENT_MISSING."""
+    scheme, _, value = header.decode("latin-1").partition(" ")
+    if scheme.lower() != "basic":
+        raise Unauthenticated("CLIENT_MISSING")
+    try:
+        user, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
+        return unquote_plus(user, errors="strict"), unquote_plus(password, errors="strict")
+    except ValueError:
+        raise Unauthenticated("CLIENT_MISSING") from None
 
 
 def _required(form: Mapping[str, str], name: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -86,13 +87,19 @@ class QueryLog:
                 self._entries = [*batch, *self._entries][:MOST_ENTRIES]
 
 
+class Sender(Protocol):
+    """Sends batches until it is cancelled, and then the last one."""
+
+    async def run(self) -> None: ...
+
+
 @contextlib.asynccontextmanager
-async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
-    """Send batches while the block runs. Do nothing when `query_log` is None."""
-    if query_log is None:
+async def send_while_open(sender: Sender | None) -> AsyncIterator[None]:
+    """Send batches while the block runs. Do nothing when `sender` is None."""
+    if sender is None:
         yield
         return
-    task = asyncio.create_task(query_log.run(), name="query_log")
+    task = asyncio.create_task(sender.run(), name=type(sender).__name__)
     try:
         yield
     finally:

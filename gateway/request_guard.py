@@ -87,6 +87,13 @@ def header_fields(scope: Scope) -> dict[bytes, bytes]:
     return fields
 
 
+def replace_header(scope: Scope, name: bytes, value: bytes) -> None:
+    """Replace a header field of the request; an empty value removes it."""
+    others = [pair for pair in scope["headers"] if pair[0] != name]
+    scope["headers"] = [*others, (name, value)] if value else others
+    scope.pop(_FIELDS, None)
+
+
 def limit_document(request: Request) -> None:
     """Send the response to this request with the security policy for uploaded or rendered documents."""
     request.scope["state"]["is_drawing"] = True

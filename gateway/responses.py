@@ -14,10 +14,14 @@ from chassis.output import csv_line
 from gateway.negotiation import parse_weights
 from gateway.request_guard import header_fields
 
-_XML = ("text/xml", *(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml")))
+_XML = (
+    "text/xml",
+    *(f"application/{kind}" for kind in ("xml", "atom+xml", "rss+xml", "mods+xml", "marcxml+xml", "dc+xml")),
+)
 # Smaller bodies fit into one or two packets, so compression takes longer than it saves.
 GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
-_FILES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf", "json": "application/json"}
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_FILES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf", "json": "application/json", "xlsx": XLSX}
 _GZIP_LEVEL = {"text/html": 5, "application/json": 1, **dict.fromkeys(_XML, 1)}
 
 
@@ -29,14 +33,17 @@ def respond(
     cache: str = "no-cache",
     vary: str = "Accept, Accept-Language, Accept-Encoding",
     headers: Mapping[str, str] | None = None,
+    version: int | None = None,
 ) -> Response:
     """Respond with 200 and a strong ETag, or with 304 when If-None-Match has the ETag; compress larger bodies.
 
-    cache  Cache-Control; by default caches may store the response and must revalidate it for each request
+    cache    Cache-Control; by default caches may store the response and must revalidate it for each request
+    version  is the ETag, for If-Match; by default the ETag is a hash of the body
     """
     family, fields = media_type.split(";", 1)[0], header_fields(request.scope)
     compress = len(body) >= GZIP_FROM_BYTES.get(family, 1 << 40) and accepts_gzip(fields.get(b"accept-encoding", b""))
-    tag = f'"{blake2b(body, digest_size=12).hexdigest()}{"-gz" if compress else ""}"'
+    name = blake2b(body, digest_size=12).hexdigest() if version is None else str(version)
+    tag = f'"{name}{"-gz" if compress else ""}"'
     response_headers = {"ETag": tag, "Cache-Control": cache, "Vary": vary, **(headers or {})}
     client_tags = fields.get(b"if-none-match")
     if client_tags and _matches(client_tags.decode("latin-1"), tag):

@@ -206,6 +206,12 @@ def session_of(request: Request) -> BrowserSession | None:
     return session
 
 
+def may(request: Request, scope: str) -> bool:
+    """Return whether the person who is signed in has a scope."""
+    session = session_of(request)
+    return session is not None and scope in session.account.scopes
+
+
 def has_ended(request: Request) -> bool:
     """Return whether the browser sent the cookie of a session that has ended."""
     problem = request.scope["state"].get(_PROBLEM)
@@ -250,6 +256,15 @@ def forget(request: Request, response: Response) -> None:
     sessions: Sessions = request.app.state.sessions
     sessions.drop(request.cookies.get(cookie_name(request), ""))
     set_cookie(request, response, cookie_name(request), "", seconds=0)
+
+
+def forget_ended(request: Request, response: Response) -> None:
+    """Forget a session that has ended. The answer to a script leaves the cookie: it protects the form on the page."""
+    if header_fields(request.scope).get(b"sec-fetch-dest") == b"empty":
+        sessions: Sessions = request.app.state.sessions
+        sessions.drop(request.cookies.get(cookie_name(request), ""))
+    else:
+        forget(request, response)
 
 
 def cookie_name(request: Request) -> str:

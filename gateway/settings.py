@@ -79,3 +79,12 @@ class DeskSettings(OwnSettings):
     rangkiang_token: str = Field(default="", description="access token of the caller", repr=False)
     rangkiang_client_id: str = Field(default="", description="id of a client, from `rangkiang client create`")
     rangkiang_client_secret: str = Field(default="", description="secret of that client", repr=False)
+
+
+class Z3950Settings(OwnSettings):
+    """Settings of `rangkiang z3950`: the client of searches whose own client sends no user and password."""
+
+    z3950_client_id: str = Field(
+        default="", description="id of a client, whose plan the Z39.50 server uses for clients without a password"
+    )
+    z3950_client_secret: str = Field(default="", description="secret of that client", repr=False)

@@ -20,7 +20,6 @@ from chassis.service import discover
 from services.members.sign_in import passwords
 from tests import servers as development
 from tests.corpus import real
-from tests.forks import share_fork_servers
 from tests.migrated import MigratedDatabases, start_run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -69,13 +68,9 @@ class Distribution(LoadFileScheduling):
         return nodeid if file in FILES_OF_LONG_TESTS else file
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes of xdist use the same fork servers."""
-    # Processes that the product starts import nothing from the current folder; tests start some with modules of the
-    # tests.
+def pytest_configure() -> None:
+    """Let processes of the tests import the tests; those of the product import nothing from the current folder."""
     os.environ["PYTHONPATH"] = str(CHECKOUT)
-    if config.option.tx and not hasattr(config, "workerinput"):
-        share_fork_servers()
 
 
 @pytest.hookimpl(optionalhook=True)

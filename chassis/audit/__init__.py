@@ -1,4 +1,4 @@
-"""The audit: who did what, and when. Rows are only added; a job seals them into a chain of digests (`sealing`).
+"""The audit: who did what, and when. Rows are only added; a job seals them into a chain of digests (`hash_chain`).
 
 A row is written in the transaction of its act, but not chained there: a chain head that every act locks would serialise
 lending. Rows name people by id. Personal values before and after an act are ciphertext from the caller. Digests cover
@@ -27,7 +27,7 @@ from chassis.ids import new_id
 acts = Table(
     "audit_acts",
     chassis_tables,
-    # On SQLite the order of commits. On PostgreSQL assigned after the transaction has its id; see `sealing`.
+    # On SQLite the order of commits. On PostgreSQL assigned after the transaction has its id; see `hash_chain`.
     Column("number", BigNumber, primary_key=True),
     Column("id", Id, nullable=False, unique=True),
     Column("at", UtcTime, nullable=False),

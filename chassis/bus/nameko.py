@@ -266,13 +266,13 @@ def refuse_when_waiting_blocks(database: Database) -> None:
         raise RuntimeError("psycopg was imported before PSYCOPG_WAIT_FUNC was set")
     longest: list[float] = []
     while len(longest) < BLOCKED_QUERIES:
-        longest.append(_longest_block(database))
+        longest.append(longest_block(database))
         if longest[-1] <= LONGEST_BLOCK_SECONDS:
             return
     raise RuntimeError(f"a query blocks the other handlers ({min(longest):.2f} s)")
 
 
-def _longest_block(database: Database) -> float:
+def longest_block(database: Database) -> float:
     """Return the longest time in seconds that the others wait for their turn during a query."""
     query = eventlet.spawn(_sleep_in_database, database)
     longest, before = 0.0, time.monotonic()

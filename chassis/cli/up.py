@@ -88,6 +88,8 @@ def prepare_workers(settings: Settings) -> Callable[[socket.socket, int], None]:
         for place in (service.rpc, service.adder, *runs, *(consumer.handler for consumer in service.consumers)):
             if place:
                 resolve(place)
+        if service.preload:
+            resolve(service.preload)()
     configure_mappers()  # each worker would do it at its first query
     app = resolve(APP)(settings)
     tune_gc()

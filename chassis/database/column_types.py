@@ -82,7 +82,12 @@ def _text_of(value: datetime | None) -> str | None:
 
 
 def _read_time(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return None if value is None else read_time(value)
+
+
+def read_time(value: str | datetime) -> datetime:
+    """Return a value of the driver as a time."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value.astimezone(UTC)
 
 
 # Python types of columns, for the base class of a service's tables.

@@ -26,6 +26,8 @@ from chassis.urls import check_url, known_scheme
 chassis_tables = MetaData()
 
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
+# Before the second attempt after a deadlock: without it, it may take the row again that the other writer waits for.
+CONFLICT_PAUSE_SECONDS = 0.1
 DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
 
 _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('statement_timeout', :timeout, true)")
@@ -166,6 +168,7 @@ class Database:
         except Conflict as problem:
             if problem.reason != "WRITE_CONFLICT":
                 raise
+        time.sleep(CONFLICT_PAUSE_SECONDS)
         with self.transaction(context) as session:
             return act(session)
 

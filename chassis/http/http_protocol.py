@@ -26,7 +26,8 @@ HEAD_BYTES = 32 * 1024  # of URL, headers, chunk sizes and trailers together
 CHUNK_OVERHEAD = 8  # bytes for each byte of the body
 WAITING_REQUESTS = 16  # on one connection, besides the one that is being answered
 HEAD_SECONDS = 15.0
-BODY_SECONDS = 30.0
+BODY_SECONDS = 30.0  # for a body, and again after each ARRIVING_BYTES of it
+ARRIVING_BYTES = 65_536
 KEEP_ALIVE_SECONDS = 30
 PROXY_KEEP_ALIVE_SECONDS = 75  # longer than that of proxies, so that the proxy closes first
 UNREAD_SECONDS = 30.0  # in which a client must read some of the rest of a response
@@ -114,6 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_tail = b""  # the last bytes of an incomplete head, where its end may begin
         self._body_left = 0  # bytes of the current body that have not come, or _IN_CHUNKS
         self._ignored = 0  # bytes of the current body that came after its response
+        self._arrived = 0  # bytes of the current body since its deadline was set
         self._running: RequestResponseCycle | None = None  # the request that is being answered
         self._refused = False  # nothing more is parsed
         self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
@@ -226,6 +228,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._overhead = max(0, self._overhead - (1 + CHUNK_OVERHEAD) * len(body))
+        self._arrived += len(body)
+        if self._arrived >= ARRIVING_BYTES:
+            self._arrived = 0
+            self._deadline = self.loop.time() + BODY_SECONDS
         if self._body_left > 0:
             self._body_left -= len(body)
         super().on_body(body)
@@ -238,7 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._deadline = inf
-        self._overhead = self._body_left = self._ignored = 0
+        self._overhead = self._body_left = self._ignored = self._arrived = 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

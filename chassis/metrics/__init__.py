@@ -104,7 +104,7 @@ def observe_call(method: str, code: str, seconds: float) -> None:
 
 
 def count_limited(quota: str) -> None:
-    """Count a request that RATE_LIMIT refused. quota  "address" or "credential" """
+    """Count a request that a limit refused. quota  "address", "credential", or "plan" for a limit of a day"""
     if _shared is not None:
         _shared.limited.labels(quota).inc()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from chassis import clock
 from chassis.database.column_types import BigNumber, Id
 
 
@@ -27,6 +28,15 @@ def bytes_(name: str, length: int | None = None, *, key: bool = False, nullable:
 
 def time(name: str, *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+def changed_at() -> sa.Column[object]:
+    """A column for a table with rows: their time of change is the time of the revision, and no row is rewritten."""
+    now = clock.now().strftime("%Y-%m-%d %H:%M:%S.%f")
+    is_sqlite = op.get_context().dialect.name == "sqlite"
+    return sa.Column(
+        "changed_at", sa.DateTime(timezone=True), nullable=False, server_default=now if is_sqlite else f"{now}+00"
+    )
 
 
 def day(name: str, *, key: bool = False, nullable: bool = False) -> sa.Column[object]:

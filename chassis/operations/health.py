@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from alembic.util.exc import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from chassis.bus.depths import open_depths
@@ -142,7 +141,7 @@ def _is_unprepared(settings: Settings, service: Service) -> bool:
     try:
         with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
             return is_unprepared(service, database)
-    except (Error, CommandError, DBAPIError) as problem:
+    except (Error, DBAPIError) as problem:
         # The other checks find what else is wrong.
         return isinstance(problem, Error) and problem.reason == "DATABASE_MISSING"
 
@@ -243,9 +242,9 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
         try:
             with translate_connection_errors():
                 missing = pending(service, database)
-        except CommandError:
-            return [Finding(part, False, sentence("CHECK_DATABASE_NEWER"), sentence("CHECK_DATABASE_NEWER_ADVICE"))]
         except Unavailable as problem:
+            if problem.reason == "DATABASE_NEWER":
+                return [Finding(part, False, sentence("CHECK_DATABASE_NEWER"), sentence("CHECK_DATABASE_NEWER_ADVICE"))]
             if problem.reason != "DATABASE_MISSING":
                 raise
             missing = [history.label(revision) for history in histories(service) for revision in history.revisions()]

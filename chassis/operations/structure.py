@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, inspect, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import CreateIndex
@@ -17,7 +16,7 @@ from chassis import audit
 from chassis.context import READER
 from chassis.database.db import Database, chassis_tables
 from chassis.database.db_errors import translate_connection_errors
-from chassis.errors import Error
+from chassis.errors import Error, Unavailable
 from chassis.migrations.migrate import pending
 from chassis.migrations.revisions import schema_support
 from chassis.operations.health import Finding
@@ -178,7 +177,9 @@ def _is_other_revision(service: Service, database: Database) -> bool:
     try:
         with translate_connection_errors():
             return bool(service.migrations and pending(service, database))
-    except CommandError:
+    except Unavailable as problem:
+        if problem.reason != "DATABASE_NEWER":
+            raise
         return True
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.context import READER, Context
+from chassis.errors import Invalid
 
 
 def context(grpc_context: Any) -> Context:
@@ -23,3 +24,17 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(moment)
     return message
+
+
+def moment_of(message: Any, field: str) -> datetime | None:
+    """Return the moment in a field; None when it is not set.
+
+    raises  Invalid  MOMENT_INVALID
+    """
+    if not message.HasField(field):
+        return None
+    try:
+        moment: datetime = getattr(message, field).ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("MOMENT_INVALID", field=field) from None
+    return moment

@@ -46,7 +46,10 @@ Kind = Annotated[
 async def browse(
     request: Request, kind: Kind, query: Annotated[models.BrowseQuery, Query()], catalog: Catalog
 ) -> models.Headings:
-    """List authors, subjects, series, titles or call numbers in order, each with its number of records."""
+    """List authors, subjects, series, titles or call numbers in order, each with its number of records.
+
+    `before` and `after` take the place of `limit`, because the list has entries on both sides of the term.
+    """
     reply = await call(request, catalog.Browse, to_message(wire.BrowseRequest, query, kind=kind))
     return to_model(models.Headings, reply)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
@@ -13,7 +13,8 @@ from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.models import example_of, to_message, to_model
 from chassis.queries import OneOf, QueryModel
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import MEMBER_ID_EXAMPLE, PDF_CONTENT, MemberId
+from gateway.api.queries import NoParameters
+from gateway.api.schemas import MEMBER_ID_EXAMPLE, PDF_CONTENT, MemberId, one_of
 from gateway.api.writes import version_tag, versioned
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
@@ -23,7 +24,7 @@ from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import models as circulation_models
 from rangkiang.members.v1 import cards_pb2 as wire
-from rangkiang.members.v1 import models
+from rangkiang.members.v1 import models, people_pb2
 from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
 router = APIRouter(tags=["cards"], route_class=ApiRoute)
@@ -34,7 +35,7 @@ class PrintQuery(QueryModel):
     layout: Annotated[str, OneOf(("card", "sheet"))] = Field(
         "card", description="card: a page of size ID-1 per side. sheet: A4, ten cards a page.", examples=["sheet"]
     )
-    also: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=39)] = Field(
+    also: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=99)] = Field(
         [], description="Ids of other members whose cards are in the same file.", examples=[[MEMBER_ID_EXAMPLE]]
     )
 
@@ -43,8 +44,8 @@ class Scanned(models.Scanned):
     """The member or item of a scanned code."""
 
     item: circulation_models.LentItem | None = Field(default=None, description="The item of the barcode.")
-    item_state: str = Field(
-        default="", description="in, on_loan or transit; empty when the code does not belong to an item.", examples=[""]
+    item_state: Literal["in", "on_loan", "transit"] | None = Field(
+        default=None, description="State of the item; null when the code does not belong to an item."
     )
 
 
@@ -63,6 +64,15 @@ async def issue_card(
     """Replace a card, or add a number of another system. A scan still recognises the number of a lost card."""
     reply = await call(request, members.IssueCard, to_message(wire.IssueCardRequest, body, id=member_id))
     return versioned(response, to_model(models.ChangedCard, reply), reply.version)
+
+
+@router.get("/members/{member_id}/cards/{card_id}", **documented("A card", "members.GetMember", errors=(404,)))
+async def get_card(
+    request: Request, member_id: MemberId, card_id: CardId, query: NoParameters, members: Members
+) -> models.Card:
+    """Return a card or number of a member. The audit log records each request."""
+    reply = await call(request, members.GetMember, people_pb2.GetMemberRequest(id=member_id))
+    return to_model(models.Card, one_of(reply.member.cards, card_id, NotFound("CARD_NOT_FOUND", id=card_id[:64])))
 
 
 @router.delete(
@@ -90,7 +100,10 @@ async def remove_card(
 async def print_card(
     request: Request, member_id: MemberId, query: Annotated[PrintQuery, Query()], members: Members
 ) -> Response:
-    """Print both sides of cards, with Code 128 and a QR code. The QR code identifies the member but cannot sign in."""
+    """Print both sides of cards in the order of names, with the library's logo, address and colour, Code 128 and QR.
+
+    The QR code identifies the member but cannot sign in.
+    """
     message = wire.PrintCardsRequest(ids=[member_id, *query.also], layout=query.layout)
     reply = await call(request, members.PrintCards, message)
     return download(reply.pdf, "card.pdf", is_shown=True)

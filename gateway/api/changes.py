@@ -8,17 +8,19 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
 
-from chassis.errors import Invalid
+from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from chassis.models import ResponseModel, Time
 from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.clients import Catalog, call
+from gateway.plans import count_records
 from rangkiang.catalog.v1 import harvest_pb2 as wire
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 
-_LONGEST_CURSOR = 18  # digits
+_CURSORS = "changes"
+_HIGHEST = 2**63 - 1
 
 
 class ChangesQuery(QueryModel):
@@ -47,19 +49,24 @@ class RecordChange(ResponseModel):
 class RecordChanges(ResponseModel):
     hits: list[RecordChange]
     """The changes, in the order in which they were made."""
-    next: str = Field(examples=["48213"])
+    next: str = Field(examples=["WyJjaGFuZ2VzIiwiYzE5ZjA0ZTdhMmI4NTYzZCIsNDgyMTNd"])
     """Cursor of the next page, also on the last page: it finds the changes that are made later."""
 
 
-@router.get("/changes", **documented("Changes of records", "catalog.Harvest", errors=(400,)))
+@router.get("/changes", **documented("Changes of records", "catalog.Harvest", errors=(400,), revalidates=True))
 async def list_changes(request: Request, query: Annotated[ChangesQuery, Query()], catalog: Catalog) -> RecordChanges:
     """List the last change of each record, in order, with deletions. A loan is no change.
 
+    `limit` is 100 by default and at most 1,000, because programs read the whole feed and a change is small.
+
     Ask with `next` again and again: no change is missed. A page without hits means that there are no later changes yet.
+    After the library has restored a backup, cursors from before are refused (`CURSOR_INVALID`): read the feed from its
+    beginning, and remove the records that it does not have.
     """
-    message = wire.HarvestRequest(
-        after=_read_cursor(query.cursor), limit=query.limit, sets=[query.set] if query.set else []
-    )
+    epoch, after = read_cursor(query.cursor, _CURSORS, str, int) if query.cursor else ("", 0)
+    if not 0 <= after <= _HIGHEST:
+        raise cursor_invalid()
+    message = wire.HarvestRequest(after=after, epoch=epoch, limit=query.limit, sets=[query.set] if query.set else [])
     reply = await call(request, catalog.Harvest, message)
     changes = [
         RecordChange(
@@ -71,11 +78,5 @@ async def list_changes(request: Request, query: Annotated[ChangesQuery, Query()]
         )
         for change in reply.changes
     ]
-    return RecordChanges(hits=changes, next=str(reply.reached))
-
-
-def _read_cursor(cursor: str) -> int:
-    """Return the change number after which a page begins. Raises Invalid CURSOR_INVALID."""
-    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
-        raise Invalid("CURSOR_INVALID")
-    return int(cursor or 0)
+    count_records(request, len(changes))
+    return RecordChanges(hits=changes, next=write_cursor(_CURSORS, reply.epoch, reply.reached))

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import NotFound
 from chassis.models import example_of, to_message, to_model
 from gateway.api.member_copy import as_file, copy_of, own_copy
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
+from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId, one_of
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
 from rangkiang.members.v1 import requests_pb2 as wire
@@ -43,6 +44,20 @@ async def add_own_data_request(request: Request, body: models.OwnRequestBody, me
     """Ask for access, correction or erasure. The library must answer within 72 hours."""
     reply = await call(request, members.AddOwnDataRequest, to_message(wire.AddOwnDataRequestRequest, body))
     return to_model(models.NewRequest, reply)
+
+
+@router.get(
+    "/account/data-requests/{request_id}",
+    **documented("A data request of the caller", "members.ListOwnDataRequests", errors=(404,)),
+)
+async def get_own_data_request(
+    request: Request, request_id: RequestId, query: NoParameters, members: Members
+) -> models.DataRequest:
+    """Return one of the caller's requests with its answer."""
+    reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
+    return to_model(
+        models.DataRequest, one_of(reply.requests, request_id, NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:64]))
+    )
 
 
 @router.get(

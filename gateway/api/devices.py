@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 
+from chassis.errors import NotFound
 from chassis.models import Body, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import ID_PATTERN
+from gateway.api.schemas import ID_PATTERN, one_of
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from rangkiang.notifications.v1 import models
@@ -65,6 +66,18 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
     )
     reply = await call(request, notifications.AddOwnDevice, message)
     return to_model(models.DeviceReference, reply)
+
+
+@router.get(
+    "/account/devices/{device_id}",
+    **documented("A browser that shows the caller's notices", "notifications.ListOwnDevices", errors=(404,)),
+)
+async def get_own_device(
+    request: Request, device_id: DeviceId, query: NoParameters, notifications: Notifications
+) -> models.Device:
+    """Return a browser of the member who is signed in."""
+    reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
+    return to_model(models.Device, one_of(reply.devices, device_id, NotFound("PUSH_DEVICE_NOT_FOUND")))
 
 
 @router.delete(

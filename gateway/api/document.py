@@ -9,7 +9,10 @@ from gateway.api.schemas import JSON, Problem
 # Scopes of clients. Operations without one need the token of a person.
 SCOPES = {
     "calendars.write": "Replace calendars of branches.",
-    "clients.manage": "Add and revoke clients.",
+    "catalog.edit": "Create and edit records and items; print labels.",
+    "catalog.manage": "Delete records and items; import files; correct the accession register; set numbers and sheets.",
+    "clients.manage": "Add, limit and revoke clients, and read what they request.",
+    "facts.loans": "Get events of loans, and read a loan without its member and an item.",
     "institutions.write": "Edit the institution and its branches.",
     "items.edit": "Change items.",
     "items.fast_add": "Add items at a desk.",
@@ -35,16 +38,23 @@ SCOPES = {
     "staff.manage": "Add staff, and change their roles.",
     "templates.read": "Read and preview templates of notices.",
     "templates.write": "Change and test templates of notices.",
+    "usage.own": "Read what the program itself requests.",
     "webhooks.manage": "Subscribe to events.",
 }
+# Scopes of clients that no operation has: for a part of a request, such as a waiver, and for the caller's own account.
+FURTHER_SCOPES = ("account", "facts.members", "facts.records", "loans.at", "loans.override")
 
 _TAGS = {
     "search": "Find records by words and filters, with completions and the values of facets.",
     "records": "Records in JSON and in other formats, with their items and neighbours.",
+    "cataloguing": "Create, edit, delete and restore records; versions of records.",
+    "tasks": "Long work, such as imports of files: add it, follow it, cancel it, undo it.",
+    "accession register": "Entries of items in the accession register, their corrections, and files of it.",
     "works": "All editions of a work.",
     "browse": "Headings in alphabetical order, and the tree of classes.",
     "institutions": "Institutions, their branches, opening hours and pictures.",
     "items": "Single items: add at the desk, read, change.",
+    "labels": "Labels of items, sheets, and barcodes that are printed ahead.",
     "lending": "Acts at the desk: lend, return, count an in-library use.",
     "loans": "Loans of the institution: list, explain, renew.",
     "own loans": "Loans of the member who is signed in.",

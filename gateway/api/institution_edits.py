@@ -32,7 +32,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
-LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
+LONGEST_PICTURE_BYTES = 13 * 1024 * 1024
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
 FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE_EXAMPLE])]
 
@@ -105,19 +105,19 @@ async def edit_branch(
 async def put_logo(
     request: Request, response: Response, institution: InstitutionCode, catalog: Catalog, version: Version
 ) -> StoredPicture:
-    """Replace the logo of the caller's institution: PNG, JPEG, WebP or SVG, at most 2 MB."""
+    """Replace the logo of the caller's institution: PNG, JPEG, WebP or SVG, at most 12 MB."""
     return await _put(request, response, catalog, institution, "", "logo", version)
 
 
 @router.post(
     "/institutions/{institution}/photos",
-    **_documented("Add a photo", _STORED, "PutPicture", takes_picture=True),
+    **_documented("Add a photo", _STORED, "PutPicture", takes_picture=True, status=201),
 )
 @accept_bodies(LONGEST_PICTURE_BYTES)
 async def add_photo(
     request: Request, response: Response, institution: InstitutionCode, catalog: Catalog, version: Version
 ) -> StoredPicture:
-    """Add a photo of the caller's institution: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
+    """Add a photo of the caller's institution: JPEG, PNG or WebP, at most 12 MB. Its metadata is removed."""
     return await _put(request, response, catalog, institution, "", "photo", version)
 
 
@@ -134,7 +134,7 @@ async def put_branch_photo(
     catalog: Catalog,
     version: Version,
 ) -> StoredPicture:
-    """Replace the photo of a branch: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
+    """Replace the photo of a branch: JPEG, PNG or WebP, at most 12 MB. Its metadata is removed."""
     return await _put(request, response, catalog, institution, code, "photo", version)
 
 

@@ -18,7 +18,6 @@ from gateway.api.writes import Version, versioned
 from gateway.clients import Catalog, call
 from rangkiang.catalog.v1 import items_pb2 as wire
 from rangkiang.catalog.v1 import models
-from rangkiang.catalog.v1.events_pb2 import ItemCopy
 
 router = APIRouter(tags=["items"], route_class=ApiRoute)
 _ITEM_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
@@ -34,18 +33,21 @@ class ItemsQuery(models.InstitutionItemsQuery):
     """The items to list."""
 
     fast_add: Annotated[bool, Flag] = Field(
-        default=False, description="Only items that a desk added and no import has matched yet."
+        default=False,
+        description="Only items that a desk added, until an import or a cataloguer completes them.",
     )
 
 
-@router.post("/fast-adds", **documented("Add an item at the desk", "catalog.FastAdd", errors=(404, 409), status=201))
+@router.post(
+    "/fast-adds",
+    **documented("Add an item at the desk", "catalog.FastAdd", errors=(404, 409, 410), status=201),
+)
 async def fast_add(
     request: Request, response: Response, body: models.FastAddBody, catalog: Catalog
 ) -> models.EditedItem:
     """Add an item to a record, or to a new brief record that a cataloguer completes later. An import may match both."""
-    item: ItemCopy = (await call(request, catalog.FastAdd, to_message(wire.FastAddRequest, body))).item
-    added = to_model(models.EditedItem, item, record=item.record_id, branch=body.branch, is_fast_add=True)
-    return versioned(response, added, item.version)
+    item = (await call(request, catalog.FastAdd, to_message(wire.FastAddRequest, body))).edited
+    return versioned(response, to_model(models.EditedItem, item), item.version)
 
 
 @router.get("/items", **documented("Items of the institution", "catalog.ListFastAdds"))
@@ -66,7 +68,16 @@ async def get_item(
     return versioned(response, to_model(models.EditedItem, reply.item), reply.item.version)
 
 
-@router.patch("/items/{item_id}", **documented("Change an item", "catalog.ChangeItem", errors=(404, 409)))
+@router.get("/items/{item_id}/changes", **documented("Changes of an item", "catalog.ListItemChanges", errors=(404,)))
+async def list_item_changes(
+    request: Request, item_id: ItemId, query: Annotated[models.ItemChangesQuery, Query()], catalog: Catalog
+) -> models.ItemChanges:
+    """List what staff changed in an item of the caller's institution: when, who, and the values before and after."""
+    message = to_message(wire.ListItemChangesRequest, query, id=item_id)
+    return to_model(models.ItemChanges, await call(request, catalog.ListItemChanges, message))
+
+
+@router.patch("/items/{item_id}", **documented("Change an item", "catalog.ChangeItem", errors=(404, 409, 410)))
 async def change_item(
     request: Request,
     response: Response,
@@ -75,7 +86,10 @@ async def change_item(
     catalog: Catalog,
     version: Version,
 ) -> models.EditedItem:
-    """Change the barcode or the status of an item. Later imports keep both."""
+    """Change an item, or move it to another record. It keeps its id, with its loan and its history.
+
+    Later imports keep its barcode and its status; after another change they leave the item as it is.
+    """
     message = to_message(wire.ChangeItemRequest, body, id=item_id, version=version)
     reply = await call(request, catalog.ChangeItem, message)
     return versioned(response, to_model(models.EditedItem, reply.item), reply.item.version)

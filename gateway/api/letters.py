@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_message, to_model
+from chassis.models import OpenSet, to_message, to_model
 from chassis.queries import text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import PDF_CONTENT
@@ -22,7 +22,7 @@ _NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
 
 
 class PdfQuery(models.LettersQuery):
-    paper: str = text("Paper: a4, or 58mm for a receipt printer.", longest=8, example="a4")
+    paper: Annotated[str, OpenSet(("", "a4", "58mm"))] = text("Paper; 58mm is that of a receipt printer.", longest=8)
 
 
 @router.get("/notices/letters", **documented("The print list", "notifications.ListPrint"))

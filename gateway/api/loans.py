@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, WithJsonSchema
@@ -45,8 +45,8 @@ class LoanPolicyRow(ResponseModel):
     """Code of a collection."""
     branch: BranchCode
     """The lending branch."""
-    unit: str
-    """Unit of `period`: day or hour."""
+    unit: Literal["day", "hour"]
+    """Unit of `period`."""
     period: int
     """Loan period, in days or hours."""
     renewals: int
@@ -75,8 +75,8 @@ async def list_loans(
     response_class=Response,
     **documented("Loans as CSV", "circulation.ListLoans", errors=(404,), content=CSV_CONTENT),
 )
-async def list_loans_as_csv(request: Request, query: Annotated[models.LoansQuery, Query()]) -> Response:
-    """List loans in one file, at most 50,000; `limit` does not shorten it."""
+async def list_loans_as_csv(request: Request, query: Annotated[models.LoansConditions, Query()]) -> Response:
+    """List loans in one file, at most 50,000."""
     return await loans_as_csv(request, to_message(wire.ListLoansRequest, query))
 
 

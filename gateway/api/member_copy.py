@@ -23,14 +23,19 @@ _PAGE, _MOST = 500, 50_000
 
 async def own_copy(request: Request) -> dict[str, Any]:
     """Return the caller's data in the members service, and the caller's open loans."""
+    return _document(*await read_own(request))
+
+
+async def read_own(request: Request) -> tuple[wire.ExportOwnMemberReply, list[loans_pb2.Loan] | None]:
+    """Return the caller's data in members, and the open loans; None when circulation did not respond."""
     reply = await call(request, members(request).ExportOwnMember, wire.ExportOwnMemberRequest())
     try:
         own = await call(request, circulation(request).ListOwnLoans, loans_pb2.ListOwnLoansRequest())
     except NotFound:
-        return _document(reply, [])
+        return reply, []
     except (Unavailable, TooLate):
-        return _document(reply, None)
-    return _document(reply, list(own.loans))
+        return reply, None
+    return reply, list(own.loans)
 
 
 async def copy_of(request: Request, member_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_message, to_model
+from chassis.models import Since, to_message, to_model
 from chassis.queries import QueryModel, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
@@ -27,6 +27,12 @@ class MembersQuery(QueryModel):
         "Words of the name in any order, a number, school or class. Send personal values to POST /members/search.",
         longest=200,
         example="rahma sman 1",
+    )
+    updated_since: Since = Field(
+        default=None,
+        description="Only members that were changed at or after this time, also merged and erased ones, the earliest "
+        "change first. Without `q`.",
+        examples=["2026-11-26T00:00:00Z"],
     )
     limit: Annotated[int, WholeNumber(1, 100)] = number(20, "Members on a page.")
     cursor: str = text("The `next` value of the previous page.", longest=500)

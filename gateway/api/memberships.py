@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import NotFound
 from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
-from gateway.api.schemas import MemberId
+from gateway.api.schemas import MemberId, one_of
 from gateway.api.writes import version_tag, versioned
 from gateway.clients import Members, call
 from rangkiang.members.v1 import models
@@ -45,6 +46,17 @@ async def block_member(
     """Block a member until the last day of the block, or until staff end it."""
     reply = await call(request, members.BlockMember, to_message(wire.BlockMemberRequest, body, id=member_id))
     return versioned(response, to_model(models.Blocked, reply), reply.version)
+
+
+@router.get(
+    "/members/{member_id}/blocks/{block_id}", **documented("A block in force", "members.GetMember", errors=(404,))
+)
+async def get_block(
+    request: Request, member_id: MemberId, block_id: BlockId, query: NoParameters, members: Members
+) -> models.Block:
+    """Return a block of a member that is in force. The audit log records each request."""
+    reply = await call(request, members.GetMember, wire.GetMemberRequest(id=member_id))
+    return to_model(models.Block, one_of(reply.member.blocks, block_id, NotFound("BLOCK_NOT_FOUND", id=block_id[:64])))
 
 
 @router.delete(

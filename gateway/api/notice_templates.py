@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import to_message, to_model
+from chassis.models import OpenSet, choices, to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NoParameters
 from gateway.api.writes import Version, versioned
@@ -25,9 +25,15 @@ LONGEST_BODY_BYTES = 128 * 1024
 NAME_PATTERN = r"^[a-z_]{1,32}$"
 Kind = Annotated[str, Path(description="Kind of notices.", pattern=NAME_PATTERN, examples=["due_soon"])]
 Channel = Annotated[
-    str, Path(description="email, whatsapp, sms, push or print.", pattern=NAME_PATTERN, examples=["email"])
+    str,
+    Path(description="Channel.", pattern=NAME_PATTERN, examples=["email"]),
+    OpenSet(choices(wire.Template, "channel")),
 ]
-Language = Annotated[str, Path(description="id or en.", pattern=NAME_PATTERN, examples=["id"])]
+Language = Annotated[
+    str,
+    Path(description="Language.", pattern=NAME_PATTERN, examples=["id"]),
+    OpenSet(choices(wire.Template, "language")),
+]
 
 
 class PreviewBody(models.PreviewBody):

@@ -28,7 +28,7 @@ NoticeId = Annotated[
 ]
 
 
-@router.get("/notices", **documented("Notices of the institution", "notifications.ListNotices"))
+@router.get("/notices", **documented("Notices of the institution", "notifications.ListNotices", errors=(404,)))
 async def list_notices(
     request: Request, query: Annotated[models.NoticesQuery, Query()], notifications: Notifications
 ) -> models.Notices:
@@ -40,10 +40,10 @@ async def list_notices(
 @router.get(
     "/notices.csv",
     response_class=Response,
-    **documented("Notices of the institution as CSV", "notifications.ListNotices", content=CSV_CONTENT),
+    **documented("Notices of the institution as CSV", "notifications.ListNotices", errors=(404,), content=CSV_CONTENT),
 )
-async def list_notices_as_csv(request: Request, query: Annotated[models.NoticesQuery, Query()]) -> Response:
-    """List notices in one file, at most the newest 200,000; `limit` does not shorten it."""
+async def list_notices_as_csv(request: Request, query: Annotated[models.NoticesConditions, Query()]) -> Response:
+    """List notices in one file, at most the newest 200,000."""
     return await notices_as_csv(request, to_message(wire.ListNoticesRequest, query))
 
 

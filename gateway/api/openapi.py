@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
+from urllib.parse import urljoin
 
 import orjson
 from fastapi import Depends, Header, Security
@@ -58,23 +59,36 @@ _ERROR_HEADERS = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retr
 # What an operation with 201 has made, for Location: an address below /api/v1, from the path and the response. What has
 # no address of its own is found at that of its owner.
 _MADE = {
-    "issue_card": "members/{member_id}",
+    "add_photo": "/files/{picture[id]}",
+    "issue_card": "members/{member_id}/cards/{card_id}",
     "make_password_code": "members/{member_id}",
     "renew_membership": "members/{member_id}",
-    "block_member": "members/{member_id}",
+    "block_member": "members/{member_id}/blocks/{block_id}",
     "register_member": "members/{id}",
     "merge_members": "member-merges/{id}",
     "check_out": "loans/{loan[id]}",
     "use_in_library": "items/{item[id]}",
     "fast_add": "items/{id}",
+    "create_record": "records/{id}",
+    "create_record_template": "record-templates/{id}",
+    "take_record_offer": "records/{id}",
+    "restore_record": "records/{record_id}",
+    "add_label_print": "label-prints/{id}",
+    "add_barcode_range": "barcode-ranges/{id}",
+    "add_items": "records/{record_id}/items",
+    "skip_accession_numbers": "accession-gaps",
     "add_data_request": "data-requests/{id}",
-    "add_own_data_request": "account/data-requests",
+    "add_own_data_request": "account/data-requests/{id}",
     "answer_own_consent": "account/consents",
-    "add_own_device": "account/devices",
+    "add_own_device": "account/devices/{id}",
     "add_staff": "staff/{id}",
     "make_link": "staff/{account_id}",
     "make_sandbox": "institutions/{institution}",
     "add_client": "clients/{id}",
+    "upload_import": "tasks/{id}",
+    "start_import": "tasks/{id}",
+    "undo_import": "tasks/{id}",
+    "cancel_task": "tasks/{id}",
     "create_webhook": "webhooks/{id}",
     "change_webhook_secret": "webhooks/{webhook_id}",
     "ping_webhook": "webhooks/{webhook_id}",
@@ -155,7 +169,7 @@ def documented(
     raises       ValueError  `method` does not exist
     """
     dependencies: list[Any] = []
-    is_public = True
+    is_public, other_ways = True, []
     statuses = {400, *errors}
     headers = [*_LIMITED] if method else []
     if method:
@@ -171,6 +185,8 @@ def documented(
             dependencies.append(Security(access_token))
             if options.scope in SCOPES:
                 dependencies.append(Security(client_token, scopes=[options.scope]))
+        if options.partner_scope:
+            other_ways = [{"client": [options.partner_scope]}]  # FastAPI adds it to the ways of the dependencies
         if options.keyed:
             statuses |= {*_OF_KEYS}
             headers.append("Idempotency-Replayed")
@@ -193,7 +209,7 @@ def documented(
         "status_code": status,
         "responses": responses,
         "dependencies": dependencies,
-        "openapi_extra": {"security": []} if is_public else {},
+        "openapi_extra": {"security": other_ways} if is_public or other_ways else {},
     }
 
 
@@ -259,7 +275,7 @@ class ApiRoute(APIRoute):
             response.headers.setdefault("Cache-Control", "no-store")
             if made and response.status_code == 201:
                 values = {**request.path_params, **orjson.loads(bytes(response.body))}
-                response.headers["Location"] = f"/api/v1/{made.format(**values)}"
+                response.headers["Location"] = urljoin("/api/v1/", made.format(**values))
             return response
 
         return handle_api_request

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,10 @@ LONGEST_BODY_BYTES = 512 * 1024
 MOST_ROWS = 500
 # Bounds the numbers that are read, also those of the page. The service has a limit for each number.
 MOST_NUMBER = 1_000_000_000
+
+SavedVersion = Annotated[
+    int, Path(ge=1, le=1_000_000_000_000, description="Version of the lending rules.", examples=[1])
+]
 
 
 class PoliciesBody(models.PoliciesBody):
@@ -48,6 +54,27 @@ async def get_policies(
     """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
     return versioned(response, to_model(models.Policies, reply.policies), reply.policies.version)
+
+
+@router.get("/policies/versions", **documented("Versions of the lending rules", "circulation.ListPolicyVersions"))
+async def list_policy_versions(
+    request: Request, query: NoParameters, circulation: Circulation
+) -> models.PolicyVersions:
+    """List the saved versions, the newest first, each with the account and the time."""
+    reply = await call(request, circulation.ListPolicyVersions, wire.ListPolicyVersionsRequest())
+    return to_model(models.PolicyVersions, reply)
+
+
+@router.get(
+    "/policies/versions/{version}",
+    **documented("A version of the lending rules", "circulation.GetPolicies", errors=(404,)),
+)
+async def get_policy_version(
+    request: Request, version: SavedVersion, query: NoParameters, circulation: Circulation
+) -> models.Policies:
+    """Return a saved version. To restore it, save its rows with PUT /policies."""
+    reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest(version=version))
+    return to_model(models.Policies, reply.policies)
 
 
 @router.put("/policies", **documented("Replace the lending rules", "circulation.PutPolicies"))

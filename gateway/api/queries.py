@@ -16,17 +16,16 @@ from starlette.requests import Request
 
 from chassis.branches import BranchCode
 from chassis.models import choices
-from chassis.queries import TEXT_PATTERN, Flag, OneOf, QueryModel, WholeNumber, number, text
+from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, number, text
 from gateway.api.validation import invalid_request
-from rangkiang.catalog.v1 import facets_pb2
+from rangkiang.catalog.v1 import models
+from rangkiang.catalog.v1.catalog_pb2 import SearchRequest
 
-# Limit of values of one facet in a URL.
-MOST_VALUES = 20
 LONGEST_QUERY = 500
 MOST_EXPLAINED = 20  # hits on a page; each explanation costs as much as a search
 # A tuple, because pydantic would copy a list for every request.
 _NONE: Any = ()
-SORTS = ("relevance", "year", "year_asc", "title")
+SORTS = choices(SearchRequest, "sort")
 Model = TypeVar("Model", bound="QueryModel")
 
 
@@ -38,32 +37,12 @@ class NearQuery(QueryModel):
     near: BranchCode = Field("", description="The reader's branch; listed first.")
 
 
-Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
-
-
-def _filter(what: str, example: str, **more: Any) -> Any:
-    return Field((), description=f"Only hits with one of these {what}.", examples=[[example]], **more)
-
-
-class Filters(QueryModel):
+class Filters(models.Filters):
     """A query and one filter for each facet."""
 
     q: str = text(
         "The query, as typed; an empty query finds all records.", longest=LONGEST_QUERY, example="surau navis"
     )
-    availability: Values = _filter("availabilities", "can_be_borrowed")
-    institution: Values = _filter("institutions", "PKS")
-    branch: Values = _filter("branches", "PKS/PST")
-    collection: Values = _filter("collections", "reference")
-    material: Values = _filter("kinds of material", "book")
-    audience: Values = _filter("audiences", "juvenile")
-    language: Values = _filter("languages (MARC codes)", "ind")
-    class_: Values = _filter("classes of the tree", "89", alias="class")
-    subject: Values = _filter("subjects", "Minangkabau")
-    author: Values = _filter("authors", "Navis, A. A.")
-    series: Values = _filter("series", "Seri Pustaka")
-    year: Values = _filter("years", "1986")
-    ddc: Values = _filter("Dewey numbers", "800")
 
     def filters(self) -> list[tuple[str, list[str]]]:
         """Return (facet, values) of each filter of the request."""
@@ -73,10 +52,10 @@ class Filters(QueryModel):
 
 _FACET_BY_FIELD = {
     name: field.alias or name
-    for name, field in Filters.model_fields.items()
-    if name not in ("q", *QueryModel.model_fields)
+    for name, field in models.Filters.model_fields.items()
+    if name not in QueryModel.model_fields
 }
-FACETS = choices(facets_pb2.Filter, "facet")
+FACETS = tuple(_FACET_BY_FIELD.values())
 Facet = Annotated[str, OneOf(FACETS)]
 
 

@@ -19,10 +19,11 @@ from gateway.clients import Catalog, call
 from gateway.formats import ENDING_BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES
 from gateway.links import absolute_url
 from gateway.negotiation import preferred_media_type
+from gateway.plans import count_records
 from gateway.problems import NotAcceptable
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from rangkiang.catalog.v1 import forms_pb2, models
+from rangkiang.catalog.v1 import forms_pb2, items_pb2, models
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 
@@ -50,7 +51,10 @@ Ending = Annotated[
 async def get_record_form(
     request: Request, record_id: UncheckedRecordId, ending: Ending, query: NoParameters
 ) -> Response:
-    """Return a record in the format of the URL's ending, for clients that cannot set Accept."""
+    """Return a record in the format of the URL's ending, for clients that cannot set Accept.
+
+    The ETag of `.marcjson` is the version of the record, for `PUT /records/{record_id}`.
+    """
     return await record_in_format(request, record_id, ending)
 
 
@@ -86,10 +90,13 @@ async def record_in_format(
     stub = clients.catalog(request)
     if ending == "json":
         reply = await call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=near))
+        count_records(request, 1)
         return respond(request, record_json(reply), JSON, headers=headers)
     message = forms_pb2.GetFormRequest(id=record_id, form=form.name, address=absolute_url(request, "/records/{id}"))
     content = await call(request, stub.GetForm, message)
-    return respond(request, content.content, content.media_type, headers=headers)
+    count_records(request, 1)
+    version = content.version if ending == "marcjson" else None  # the form in which cataloguers edit a record
+    return respond(request, content.content, content.media_type, headers=headers, version=version)
 
 
 def record_json(reply: wire.GetRecordReply) -> bytes:
@@ -118,3 +125,12 @@ async def list_items(
     message = to_message(wire.ListItemsRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListItems, message)
     return to_model(models.Items, reply)
+
+
+@router.post("/availability", **documented("Availability of many records", "catalog.GetAvailability"))
+async def get_availability(request: Request, body: models.AvailabilityBody, catalog: Catalog) -> models.Availability:
+    """Say for at most 200 ids or ISBNs which records they are, and by branch how many items can be borrowed. An ISBN
+    finds every record that has it, in any form of the number.
+    """
+    reply = await call(request, catalog.GetAvailability, to_message(items_pb2.GetAvailabilityRequest, body))
+    return to_model(models.Availability, reply)

@@ -26,7 +26,7 @@ MOST_RECORDS = 20
 async def list_similar(
     request: Request, record_id: RecordId, query: Annotated[models.SimilarQuery, Query()], catalog: Catalog
 ) -> models.SimilarRecords:
-    """List similar records, each with the reason."""
+    """List similar records, each with the reason. `limit` is 6 by default and at most 20: more are hardly similar."""
     reply = await call(request, catalog.ListSimilar, to_message(wire.ListSimilarRequest, query, record_id=record_id))
     return to_model(models.SimilarRecords, reply)
 
@@ -38,7 +38,10 @@ async def list_similar(
 async def list_neighbours(
     request: Request, record_id: RecordId, query: Annotated[models.NeighboursQuery, Query()], catalog: Catalog
 ) -> models.Neighbours:
-    """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item."""
+    """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item.
+
+    `limit` is the number of records on each side, 5 by default and at most 20: a further part begins at another record.
+    """
     message = to_message(wire.ListNeighboursRequest, query, record_id=record_id)
     reply = await call(request, catalog.ListNeighbours, message)
     return to_model(models.Neighbours, reply)

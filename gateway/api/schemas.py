@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Path
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -15,11 +16,18 @@ JSON = "application/json"
 # Documentation of files.
 CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}, "example": "title\r\nRobohnya Surau Kami\r\n"}}
 PDF_CONTENT = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}}
+XLSX_CONTENT = {
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+        "schema": {"type": "string", "format": "binary"},
+        "example": "PK",
+    }
+}
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
 WORK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f03-23456789abcd"
 MEMBER_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 _ID = re.compile(ID_PATTERN)
+Row = TypeVar("Row", bound=Any)
 
 
 def check_record_id(record_id: str) -> str:
@@ -62,6 +70,14 @@ WorkId = Annotated[
 
 # The gateway does not check the form: the service refuses an id that is not a member of the caller's institution (404).
 MemberId = Annotated[str, Path(description="A member's identifier (UUID).", examples=[MEMBER_ID_EXAMPLE]), _ID_SCHEMA]
+
+
+def one_of(rows: Iterable[Row], identifier: str, error: NotFound) -> Row:
+    """Return the row with this id. Raises the error when there is none."""
+    for row in rows:
+        if row.id == identifier:
+            return row
+    raise error
 
 
 class Problem(ResponseModel):

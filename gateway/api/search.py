@@ -13,13 +13,14 @@ from starlette.routing import Route
 
 from chassis.cursors import cursor_invalid, read_cursor, write_cursor
 from chassis.errors import Invalid, NotFound
-from chassis.models import ResponseModel, to_message, to_model
+from chassis.models import OpenSet, ResponseModel, to_message, to_model
 from chassis.queries import OneOf, WholeNumber, number, text
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import FACETS, Filters, SearchQuery, SuggestQuery, read_query
 from gateway.api.schemas import JSON, RECORD_ID_EXAMPLE
 from gateway.api.search_response import search_page_json
 from gateway.clients import Catalog, call, catalog
+from gateway.plans import count_records
 from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, models
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -58,9 +59,8 @@ FacetName = Annotated[
 class Suggestion(ResponseModel):
     text: str
     """The text to search for."""
-    kind: str
-    """Kind of text: title, variant (another title of a record, possibly in another script), isbn, author, subject or
-    series."""
+    kind: Annotated[str, OpenSet(("title", "variant", "isbn", "author", "subject", "series"), is_sent=False)]
+    """Kind of text; a variant is another title of a record, possibly in another script."""
     id: str | None = None
     """Id of the record, for a title, a variant or an ISBN."""
     url: str | None = None
@@ -109,8 +109,11 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
     """Find records by words, “phrases”, excluded words (`-word`), `OR`, and the fields `author:` `title:` `subject:`
     `isbn:` `year:` `language:` `class:`. The last word also matches as a prefix.
+
+    `limit` is 10 by default, as on the pages of the catalogue, because each hit has its holdings, and a page facets.
     """
     reply = await call(request, catalog.Search, search_request(query))
+    count_records(request, len(reply.hits))
     with_additions = query.highlight or query.by_work or query.explain
     page = search_page_json(reply, with_additions=with_additions)
     return respond(request, page, JSON)
@@ -119,10 +122,11 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
 @router.post("/search", response_model=models.SearchPage, **documented("Find records by a tree", "catalog.Search"))
 async def search_tree(request: Request, body: models.TreeSearchBody, catalog: Catalog) -> Response:
     """Find exactly the records that fit a tree of conditions: nothing is corrected or expanded, and the total is exact.
-    Any position up to 10,000 can be read with `offset`.
+    Any position up to 10,000 can be read with `offset`. `limit` is 10 by default, as in GET.
     """
     _check_levels(body.tree)
     reply = await call(request, catalog.Search, to_message(wire.SearchRequest, body))
+    count_records(request, len(reply.hits))
     page = search_page_json(reply, with_additions=body.by_work)
     return Response(page, media_type=JSON)
 
@@ -162,7 +166,7 @@ def _check_levels(tree: models.SearchTree) -> None:
 )
 async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], catalog: Catalog) -> Response:
     """Suggest titles, authors, subjects and series that begin with the typed text or contain its words. Subtitles,
-    other titles and ISBNs are suggested too.
+    other titles and ISBNs are suggested too. `limit` is 8 by default and at most 20: the list is below a field.
     """
     reply = await call(request, catalog.Suggest, wire.SuggestRequest(prefix=query.q, limit=query.limit))
     hits = [_suggestion(suggestion) for suggestion in reply.suggestions]

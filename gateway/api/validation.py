@@ -40,16 +40,17 @@ _WRONG_TYPES = {
 }
 
 
-def check_media_type(request: Request) -> None:
+def check_media_type(request: Request, *others: str) -> None:
     """Refuse a body that is not JSON by its Content-Type. A body without a type is not JSON.
 
+    others  media types of JSON that the route takes too
     raises  UnsupportedMediaType  MEDIA_TYPE_NOT_SUPPORTED
     """
     fields = header_fields(request.scope)
     if fields.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in fields:
         return
     given = fields.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
-    if given != JSON and (given, request.method) != (MERGE_PATCH, "PATCH"):
+    if given not in (JSON, *others) and (given, request.method) != (MERGE_PATCH, "PATCH"):
         raise UnsupportedMediaType("MEDIA_TYPE_NOT_SUPPORTED", given=given[:_LONGEST_NAME], supported=JSON)
 
 
@@ -84,6 +85,8 @@ def _refuse_parameter(error: Mapping[str, Any]) -> Refusal:
         return Refusal("PARAMETER_TOO_LONG", parameter=parameter, longest=context["max_length"])
     if kind == "whole_number":
         return Refusal("PARAMETER_NOT_A_NUMBER", parameter=parameter, least=context["least"], most=context["most"])
+    if _WRONG_TYPES.get(kind) == "FIELD_NOT_A_TIME":
+        return Refusal("PARAMETER_NOT_A_TIME", parameter=parameter)
     if kind == "literal_error":
         return Refusal("PARAMETER_NOT_A_CHOICE", parameter=parameter, choices=_choices(context))
     return Refusal("PARAMETER_NOT_TEXT", parameter=parameter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
@@ -30,6 +31,26 @@ class LoanFacts(ResponseModel):
     imported: bool | None = Field(default=None, description="True for a loan that was imported from another system.")
 
 
+class RecordOfEvent(ResponseModel):
+    """A record of an event."""
+
+    id: UUID = Field(description="Identifier of the record.", examples=[_ID])
+    version: int = Field(description="Version of the record.", examples=[2])
+    change_number: int = Field(description="Grows with each change in the catalogue.", examples=[48213])
+    title: str | None = Field(description="Title; null for a deleted record.", examples=["Bumi Manusia"])
+
+
+class RecordFacts(ResponseModel):
+    """At most 100 records of an institution that were changed together, such as by an import."""
+
+    institution: str = Field(description="Code of the institution.", examples=["PKS"])
+    cursor: str = Field(
+        description="A `cursor` of `GET /changes`: from there it has these changes and all later ones.",
+        examples=["WyJjaGFuZ2VzIiwiYzE5ZjA0ZTdhMmI4NTYzZCIsNDgyMTJd"],
+    )
+    records: list[RecordOfEvent] = Field(description="The records, in the order of their changes.")
+
+
 class NoFacts(ResponseModel):
     """No facts."""
 
@@ -49,6 +70,12 @@ class LoanEvent(Event):
     """An event of a loan."""
 
     facts: LoanFacts = Field(description="The loan.")
+
+
+class RecordEvent(Event):
+    """An event of records."""
+
+    facts: RecordFacts = Field(description="The records.")
 
 
 class MemberEvent(Event):
@@ -77,9 +104,15 @@ def get_loan_event(event: LoanEvent, delivery: DeliveryId, signature: Signature)
     """Answer with 2xx within 10 seconds. After any other answer the event is sent again."""
 
 
+def get_record_event(event: RecordEvent, delivery: DeliveryId, signature: Signature) -> None:
+    """Answer with 2xx within 10 seconds. After any other answer the event is sent again."""
+
+
 def get_member_event(event: MemberEvent, delivery: DeliveryId, signature: Signature) -> None:
     """Answer with 2xx within 10 seconds. After any other answer the event is sent again."""
 
+
+_RECEIVERS: dict[str, Callable[..., None]] = {"loan": get_loan_event, "records": get_record_event}
 
 for kind, summary in {
     "loan.opened": "An item was lent",
@@ -87,11 +120,13 @@ for kind, summary in {
     "loan.returned": "An item was returned",
     "loan.overdue": "A loan is overdue",
     "member.registered": "A member was registered",
+    "records.changed": "Records were added or changed",
+    "records.deleted": "Records were deleted",
     "ping": "A test event",
 }.items():
     requests.add_api_route(
         kind,
-        get_loan_event if kind.startswith("loan.") else get_member_event,
+        _RECEIVERS.get(kind.partition(".")[0], get_member_event),
         methods=["POST"],
         summary=summary,
         operation_id=f"receive_{kind.replace('.', '_')}",

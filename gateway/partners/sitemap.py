@@ -28,9 +28,11 @@ router = APIRouter()
 NUMBERS_A_PAGE = 10_000
 MOST_PAGES = 50_000
 MOST_KEPT = 8  # rendered pages in memory, of 1.2 MB each
+# Rendered pages here and copies of caches together: a deleted record is left out within the hour.
 KEPT_SECONDS = 600.0
+KEPT_BY_CACHES = 3_000
 MEDIA_TYPE = "application/xml"
-KEEP = "public, max-age=3600"
+KEEP = f"public, max-age={KEPT_BY_CACHES}"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 # The number of possible searches has no limit, and the sitemap lists the records already.
 NOT_FOR_CRAWLERS = (
@@ -83,10 +85,10 @@ async def page(request: Request) -> Response:
     if not 0 < number <= MOST_PAGES or segment != str(number):
         raise _no_page(segment)
     address = absolute_url(request, request.url.path)
-    body = _pages.get(address)
+    body = page_cache.get(address)
     if body is None:
         body = await _render(request, number)
-        _pages.put(address, body)
+        page_cache.put(address, body)
     return respond(request, body, MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
@@ -117,25 +119,25 @@ def _document(name: str, lines: list[str]) -> bytes:
     return (body + "\n".join([*lines, f"</{name}>\n"])).encode()
 
 
-class _Pages:
+class PageCache:
     """Cache of rendered sitemap pages. Rendering a page takes as long as a hundred searches."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self.pages: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
 
     def get(self, address: str) -> bytes | None:
         """Return the page of an address; None when it is not cached or too old."""
-        until, body = self._pages.get(address, (0.0, b""))
+        until, body = self.pages.get(address, (0.0, b""))
         return body if time.monotonic() < until else None
 
     def put(self, address: str, body: bytes) -> None:
-        self._pages[address] = time.monotonic() + KEPT_SECONDS, body
-        self._pages.move_to_end(address)
-        if len(self._pages) > MOST_KEPT:
-            self._pages.popitem(last=False)
+        self.pages[address] = time.monotonic() + KEPT_SECONDS, body
+        self.pages.move_to_end(address)
+        if len(self.pages) > MOST_KEPT:
+            self.pages.popitem(last=False)
 
 
-_pages = _Pages()
+page_cache = PageCache()
 
 
 def _no_page(segment: str) -> NotFound:

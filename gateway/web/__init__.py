@@ -1,11 +1,23 @@
 """The web pages, rendered on the server, one module per page. They work without JavaScript, which makes them faster.
 
-`site` has pages for readers, `account` for members, `desk` for staff. `covers` draws covers and link previews.
+`site` has pages for readers, `account` for members, `desk` for staff, `cataloguing` for
+cataloguers. `covers` draws covers and link previews.
 """
 
 from __future__ import annotations
 
-from gateway.web import account, assets, desk, error_reasons, installing, pictures, preferences, site, trust
+from gateway.web import (
+    account,
+    assets,
+    cataloguing,
+    desk,
+    error_reasons,
+    installing,
+    pictures,
+    preferences,
+    site,
+    trust,
+)
 from gateway.web.covers import images
 from gateway.web.rendering import error_page
 
@@ -19,6 +31,7 @@ MODULES = (
     installing,
     *account.MODULES,
     *desk.MODULES,
+    *cataloguing.MODULES,
     assets,
 )
 

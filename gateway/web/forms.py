@@ -35,6 +35,8 @@ HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_FIELDS = 200
+_API_NAME = re.compile(r"[_.\[]")  # such as guardian_relation or rows[7].loan_days
+_LONGEST_AMOUNT = 13  # digits
 # Limits of a form that is kept for the sign-in. A row of lending rules has 25 fields.
 MOST_KEPT_FIELDS, _MOST_KEPT_BYTES = 2_500, 256 * 1024
 # Longest body of the sign-in, which carries the kept form. Encryption makes the form a third longer.
@@ -132,7 +134,7 @@ async def _to_sign_in(request: Request) -> Response:
         keep_visitor(request, response, secret)
     else:
         response = RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=_NO_STORE)
-    sessions.forget(request, response)
+    sessions.forget_ended(request, response)
     return response
 
 
@@ -215,9 +217,13 @@ async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS, m
     # A browser without a secret has received no form.
     if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
         raise Forbidden("FORM_OUTDATED")
-    key = fields.get("key", "")
-    sessions.forward(request, b"idempotency-key", key if _KEY.fullmatch(key) else ids.new_id_text())
+    forward_key(request, fields.get("key", ""))
     return fields
+
+
+def forward_key(request: Request, key: str) -> None:
+    """Let calls of this request carry the Idempotency-Key of its form; a new one when that is no key."""
+    sessions.forward(request, b"idempotency-key", key if _KEY.fullmatch(key) else ids.new_id_text())
 
 
 async def parse_form(request: Request, most_fields: int, most_files: int) -> FormData:
@@ -284,7 +290,7 @@ def refuse(request: Request, form: Form, error: Error, form_fields: Mapping[str,
     After `Outdated`, the form has the newest version.
 
     form_fields  field of the form, by reason or by the fact `field` of a refusal
-    labels       table of the texts with the labels of fields, which sentences name instead; "" for sentences as such
+    labels       table of the texts with the labels of fields, which sentences name instead of the API's names
     raises       Unauthenticated  the session has ended
     """
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
@@ -294,9 +300,8 @@ def refuse(request: Request, form: Form, error: Error, form_fields: Mapping[str,
     for refusal in error.refusals:
         field_name = str(refusal.facts.get("field", ""))
         name = form_fields.get(refusal.reason) or form_fields.get(field_name, field_name)
-        sentence = refusal.sentence.in_language(lang)
-        if labels and (label := _label(f"{labels}.", field_name, wording(lang))):
-            sentence = sentence.replace(f"“{field_name}”", f"“{label}”")
+        label = _label(f"{labels}.", name, wording(lang)) if labels else ""
+        sentence = _with_label(refusal.sentence.in_language(lang), field_name, label, wording(lang))
         if name in form_fields.values() or name in form.values:
             form.errors.setdefault(name, sentence)
         else:
@@ -339,9 +344,32 @@ async def act_or_show(
 
 
 def _label(table: str, field_name: str, words: Wording) -> str:
-    """Return the label of a field, or of its last part: that of `relation` for `guardian_relation`; "" without one."""
-    last = field_name.rpartition("_")[2]
-    return words.texts.get(table + field_name) or words.texts.get(table + last, "")
+    """Return the label of a field, or of its last part; "" without one.
+
+    The last part of `rows[0].period` is `period`, and that of `guardian_relation` is `relation`.
+    """
+    name = field_name.rpartition(".")[2]
+    last = name.rpartition("_")[2]
+    return words.texts.get(table + name) or words.texts.get(table + last, "")
+
+
+def _with_label(sentence: str, field_name: str, label: str, words: Wording) -> str:
+    """Return a sentence with the label of its field instead of the API's name; without a label, with "this field"."""
+    if not field_name:
+        return sentence
+    shown = f"“{label}”" if label else words.say("form.this_field")
+    sentence = sentence.replace(f"“{field_name}”", shown)
+    if _API_NAME.search(field_name):  # a plain word such as "name" stays
+        sentence = sentence.replace(field_name, shown)
+    return sentence[:1].upper() + sentence[1:]
+
+
+def whole_amount(text: str) -> int | None:
+    """Return an amount as people write it, such as Rp85.000; -1 for "", None for one with decimals or no amount."""
+    digits = re.sub(r"^Rp|[\s.]", "", text)
+    if not digits:
+        return -1
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= _LONGEST_AMOUNT else None
 
 
 def redirect(path: str) -> Response:

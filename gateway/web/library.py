@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote, urlencode
 from starlette.requests import Request
 
 from gateway.libraries import Directory, libraries
+from gateway.negotiation import language
+from gateway.sessions import session_of
 from gateway.web.hits import Nearness, local_text
 from gateway.web.hours import Now, now_in_words
 from gateway.web.texts import wording
@@ -81,6 +83,14 @@ def institution_name(request: Request, code: str, lang: str) -> str:
     """Return the name of an institution from the cache, or its code when the name is not known."""
     institution = libraries(request).known_directory().institutions.get(code)
     return (local_text(institution.name, lang) if institution is not None else "") or code
+
+
+def own_branches(request: Request) -> list[tuple[str, str]]:
+    """Return (full code, name) of the branches of the caller's institution, the central one first."""
+    session, lang = session_of(request), language(request)
+    own = session.account.institution if session else ""
+    branches = libraries(request).known_directory().branches_of(own)
+    return [(f"{own}/{branch.code}", local_text(branch.name, lang) or branch.code) for branch in branches]
 
 
 @dataclass(frozen=True, slots=True)

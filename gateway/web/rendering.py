@@ -34,6 +34,7 @@ _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
     ("members.read", "/members", "members.heading"),
+    ("catalog.edit", "/catalogue", "catalogue.heading"),
     ("notices.read", "/notices", "notices.heading"),
     ("policies.write", "/desk/policies", "policies.heading"),
     ("calendars.write", "/desk/calendars", "calendars.heading"),
@@ -63,7 +64,7 @@ def page(
     else:
         response = respond(request, html, HTML, cache="private, no-cache", vary=VARY)
     if sessions.has_ended(request):
-        sessions.forget(request, response)
+        sessions.forget_ended(request, response)
     chosen = request.query_params.get("lang")
     if chosen in LANGUAGES:
         remember(request, response, LANGUAGE_COOKIE, chosen)
@@ -94,6 +95,7 @@ def error_page(request: Request, error: Error) -> Response:
             "status": error.http_status,
             "heading": problems.title(error.http_status, lang),
             "reason": error.reason,
+            "record": str(error.facts.get("record", "")),
             "sentence": error.sentence.in_language(lang),
             "request_id": request_id(request),
         },
@@ -123,6 +125,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             saving=saving(request),
             day=words.day,
             account=session.account if session else None,
+            own_mark=card_mark(session.account.member_id) if session else "",
             sign_out_token=form_token(session.secret) if session else "",
             desk_links=_desk_links(session.account.scopes) if session else (),
             here_path=request.url.path,
@@ -132,6 +135,11 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
         )
         .encode()
     )
+
+
+def card_mark(member_id: str) -> str:
+    """Return the name under which a device keeps the card of a member; another one for each member, and for staff."""
+    return sha256(b"card/" + member_id.encode()).hexdigest()[:16]
 
 
 def _desk_links(scopes: Iterable[str]) -> list[tuple[str, str]]:

@@ -1,16 +1,22 @@
-// Rangkiang: caches the offline page and its files, but no other page; and shows push notices for which the member has
-// subscribed on this device.
+// Rangkiang: caches the offline page and its files, but no other page; shows the card that a member has kept on this
+// device, and erases it at sign-out; and shows push notices for which the member has subscribed on this device.
 "use strict";
 const NAME = "shell-__VERSION__";
 const OFFLINE = "/offline";
 const FILES = __FILES__;
+// static/card.js stores a card under this and the member's mark.
+const CARD = "card-";
+const eraseCards = async () => {
+  const names = (await caches.keys()).filter((name) => name.startsWith(CARD));
+  await Promise.all(names.map((name) => caches.delete(name)));
+};
 self.addEventListener("install", (event) => {
   // Without cookies, so that the cached page is the same for all users of the device.
   const requests = [OFFLINE, ...FILES].map((path) => new Request(path, { credentials: "omit" }));
   event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
 });
 self.addEventListener("activate", (event) => {
-  const others = (names) => Promise.all(names.filter((name) => name !== NAME).map((name) => caches.delete(name)));
+  const others = (names) => Promise.all(names.filter((name) => name !== NAME && !name.startsWith(CARD)).map((name) => caches.delete(name)));
   event.waitUntil(Promise.all([
     caches.keys().then(others),
     // The browser sends the request while it starts this worker.
@@ -22,15 +28,17 @@ const open = async (event) => {
   try {
     return (await event.preloadResponse) || (await fetch(event.request));
   } catch {
-    return (await kept(OFFLINE)) || Response.error();
+    const isAccount = new URL(event.request.url).pathname.startsWith("/account");
+    return (isAccount && (await kept("/account/card"))) || (await kept(OFFLINE)) || Response.error();
   }
 };
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
+  if (request.method === "POST" && url.pathname === "/sign-out") event.waitUntil(eraseCards());
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate") event.respondWith(open(event));
-  else if (FILES.includes(url.pathname)) {
+  else if (url.pathname.startsWith("/static/")) {
     event.respondWith(kept(url.pathname).then((file) => file || fetch(request)));
   }
 });

@@ -11,8 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
 
 from chassis.models import enum_values
+from gateway.negotiation import language
 from rangkiang.common.v1.options_pb2 import label
 from rangkiang.notifications.v1.kinds_pb2 import NoticeKind
 
@@ -95,3 +97,8 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, str]]:
         name = f"{prefix}{key}"
         texts += _flat(f"{name}.", value) if isinstance(value, dict) else [(name, value)]
     return texts
+
+
+def words_of(request: Request) -> Wording:
+    """Return the texts in the language of a request."""
+    return wording(language(request))

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import unquote, urlsplit
 
-from elastic_transport import TransportError
-from elasticsearch import ApiError, Elasticsearch
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +18,7 @@ from chassis.operations.health import NOTHING_TO_DO, Finding
 from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.urls import resolve
+from services.catalog.cataloguing.lookup.outside_sources import load_sources
 from services.catalog.importing import backfill, regrouping
 from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
@@ -124,6 +123,15 @@ def vocabulary(resources: Resources) -> list[Finding]:
     return [Finding("catalog vocabulary", True, message)]
 
 
+def outside_sources(resources: Resources) -> list[Finding]:
+    """Check the list of outside sources, if there is one."""
+    try:
+        sources = load_sources(resources.settings.of(CatalogSettings))
+    except Invalid as problem:
+        return [Finding("outside sources", False, problem.sentence, sentence("CHECK_OUTSIDE_SOURCES_ADVICE"))]
+    return [Finding("outside sources", True, sentence("CHECK_OUTSIDE_SOURCES", sources=[*sources]))] if sources else []
+
+
 def samples(resources: Resources) -> Iterator[Sample]:
     """Read the lag of the index and the progress of imports. Raises Unavailable."""
     with resources.database.reading(READER) as session:
@@ -161,6 +169,9 @@ def search_disk(resources: Resources) -> list[Finding]:
     parts = urlsplit(resources.settings.of(CatalogSettings).search)
     if parts.scheme not in ("http", "https"):
         return []
+    # A local import, because the embedded edition runs without it.
+    from elasticsearch import ApiError, Elasticsearch, TransportError
+
     port = ":443" if parts.scheme == "https" else ":9200"
     account, _, hosts = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")

@@ -1,4 +1,4 @@
-"""Jobs of the catalogue: indexing, deletion of old searches, completing old records, holdings after new rules."""
+"""Jobs of the catalogue: indexing, tasks, deletion of old searches, completing old records, holdings, and restores."""
 
 from __future__ import annotations
 
@@ -7,26 +7,52 @@ import threading
 from contextlib import closing
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Unavailable
+from chassis.ids import new_id
 from chassis.service import Resources
+from services.catalog import tasks
 from services.catalog.browse import headings
 from services.catalog.harvest.numbering import number_old_changes
-from services.catalog.importing import backfill, fast_adds, regrouping
+from services.catalog.importing import backfill, fast_adds, import_tasks, regrouping, undo, uploads
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
 from services.catalog.items import states
 from services.catalog.query_log import forget_searches
 from services.catalog.search.fallback import ENGINE_DOWN
 from services.catalog.settings import CatalogSettings
+from services.catalog.tables import Installation
 
 log = logging.getLogger(__name__)
+
+TASKS: dict[str, tasks.Work] = {
+    import_tasks.CHECK: import_tasks.check,
+    import_tasks.IMPORT: import_tasks.import_file,
+    undo.UNDO: undo.undo_import,
+}
+TASK_PAUSE_SECONDS = 1.0  # between two looks for tasks
 
 
 def index(resources: Resources, stop: threading.Event) -> None:
     """Write queued records to the index, and rebuild it on request or when it is unsound, until `stop`."""
     run(resources, stop)
+
+
+def run_tasks(resources: Resources, stop: threading.Event) -> None:
+    """Run the tasks of the institutions, one after the other, until `stop`."""
+    while not stop.is_set():
+        if not tasks.run_next(resources, TASKS.__getitem__, stop):
+            stop.wait(TASK_PAUSE_SECONDS)
+
+
+def delete_old_tasks(resources: Resources, _stop: threading.Event) -> None:
+    """Delete tasks and uploaded files that nobody needs any more."""
+    with resources.database.transaction(system("old_tasks")) as session:
+        uploads.delete_old_uploads(session)
+        tasks.delete_old_tasks(session)
 
 
 def delete_old_searches(resources: Resources, _stop: threading.Event) -> None:
@@ -47,6 +73,12 @@ def complete_records(resources: Resources, stop: threading.Event) -> None:
     """Give records of an older release works, positions in lists and headings; regroup works after new rules."""
     backfill.complete_records(resources.database, system("works"), stop)
     regrouping.regroup_records(resources.database, system("works"), stop)
+
+
+def renew_epoch(resources: Resources) -> None:
+    """Refuse the cursors of changes from before a restore: changes that they have passed are not in the backup."""
+    with resources.database.transaction(system("restore")) as session:
+        session.execute(update(Installation).values(epoch=new_id()))
 
 
 def number_changes(resources: Resources, stop: threading.Event) -> None:

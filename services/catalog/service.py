@@ -14,6 +14,7 @@ SERVICE = Service(
     settings="services.catalog.settings:CatalogSettings",
     rpc="services.catalog.rpc:servicer",
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
+    preload="services.catalog.search.own_vocabulary:load_words",
     commands="services.catalog.commands:app",
     consumers=(
         Consumer("loans_opened", LoanOpened, "services.catalog.handlers:keep_states", takes_many=True),
@@ -39,10 +40,14 @@ SERVICE = Service(
         "services.catalog.checks:search_disk",
         "services.catalog.checks:vocabulary",
         "services.catalog.checks:item_states",
+        "services.catalog.checks:outside_sources",
     ),
     metrics=("services.catalog.checks:samples",),
+    after_restore=("services.catalog.jobs:renew_epoch",),
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
+        Job(name="tasks", run="services.catalog.jobs:run_tasks", lease="tasks"),
+        Job(name="old_tasks", run="services.catalog.jobs:delete_old_tasks", lease="old_tasks", every_seconds=3_600),
         Job(
             name="forgetting", run="services.catalog.jobs:delete_old_searches", lease="forgetting", every_seconds=86_400
         ),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from chassis.settings import OwnSettings, Url
+from chassis.settings import NetworkList, OwnSettings, Url
 
 
 class CatalogSettings(OwnSettings):
@@ -26,6 +26,20 @@ class CatalogSettings(OwnSettings):
     )
     vocabulary: Path | None = Field(
         default=None, description="file of light words, shortened words and words that stand for each other"
+    )
+    outside_sources: str = Field(
+        default="",
+        description="sources that are asked for an ISBN, separated by commas, such as loc,dnb,k10plus; empty: none",
+    )
+    outside_sources_file: Path | None = Field(
+        default=None, description="file of the library's own such sources (TOML, docs/operations.md); all are asked"
+    )
+    outgoing_private_networks: NetworkList = Field(
+        default="",
+        description=(
+            "private addresses and networks on which gateways, partners' webhooks and outside sources may be called, "
+            "separated by commas; without them only public addresses are called"
+        ),
     )
     default_institution: str = Field(
         default="PKS",

@@ -19,11 +19,11 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
 from chassis.institutions import SANDBOX
-from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import Resources, open_for_command
 from chassis.settings import parse_toml
+from chassis.urls import resolve
 from services.circulation import borrowers, copies
 from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, changed_calendar, save_calendar
@@ -72,7 +72,7 @@ def load_calendars(
     moved = 0
     with open_for_command("circulation") as resources:
         database = resources.database
-        institution = _institution(resources, code)
+        institution = institution_of(resources, code)
         with database.reading(OPERATOR) if dry_run else database.transaction(OPERATOR) as session:
             changed = _load(session, institution, documents, dry_run=dry_run)
         if not dry_run:
@@ -141,8 +141,8 @@ def import_loans(
         with resources.database.reading(OPERATOR) as session:
             is_empty = copies.is_empty(session) or borrowers.is_empty(session)
         if is_empty:
-            resync.refill(resources)
-        owner = _institution(resources, institution)
+            resolve("chassis.operations.resync:refill")(resources)
+        owner = institution_of(resources, institution)
         run = LoanImport(
             resources.database, system("import"), institution_id=owner.id, dry_run=dry_run, report=report_rejected
         )
@@ -204,7 +204,7 @@ def report_lending(
 ) -> None:
     """Count loans, renewals, returns, uses in the library and refusals as ISO 2789 defines them."""
     with open_for_command("circulation") as resources:
-        owner = _institution(resources, institution)
+        owner = institution_of(resources, institution)
         today = clock.now().astimezone(ZoneInfo(owner.zone)).date()
         with resources.database.reading(OPERATOR) as session:
             counts = count_lending(
@@ -218,7 +218,7 @@ def report_lending(
         print_table(header, [tuple(str(value) for value in row.values()) for row in rows])
 
 
-def _institution(resources: Resources, code: str) -> Institution:
+def institution_of(resources: Resources, code: str) -> Institution:
     """Return an institution by its code; without a code the only one.
 
     raises  NotFound  INSTITUTION_NOT_KNOWN
@@ -275,7 +275,7 @@ def _fill(resources: Resources, code: str) -> None:
         institution_id = session.scalar(select(Institution.id).where(Institution.code == code))
     if institution_id is None:
         with contextlib.suppress(Error):
-            resync.refill(resources)
+            resolve("chassis.operations.resync:refill")(resources)
 
 
 def _of_branch(branch: str, refusal: Refusal) -> Refusal:

@@ -16,12 +16,13 @@ from chassis.branches import full_code
 from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.database.sql import insert_for
-from chassis.errors import Outdated
+from chassis.errors import NotFound, Outdated
 from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
 from services.circulation.institutions import branches_of
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
 
+MOST_VERSIONS = 100
 _CURRENT = (
     select(Institution.kind, PolicyVersion.version, PolicyVersion.rows, PolicyVersion.default_category)
     .outerjoin(PolicyVersion, PolicyVersion.institution_id == Institution.id)
@@ -35,6 +36,23 @@ def current_policies(session: Session, institution_id: UUID) -> PolicySet:
     """Return the rules in force: the latest saved ones, or the default rules of the institution's kind as version 0."""
     row = session.connection().execute(_CURRENT, {"institution_id": institution_id}).first()
     return policies_from_row(*row) if row is not None else seed_of("")
+
+
+def saved_policies(session: Session, institution_id: UUID, version: int) -> PolicySet:
+    """Return a saved version of the rules.
+
+    raises  NotFound  POLICY_VERSION_NOT_FOUND
+    """
+    row = session.get(PolicyVersion, (institution_id, version))
+    if row is None:
+        raise NotFound("POLICY_VERSION_NOT_FOUND", version=version)
+    return PolicySet(version, _rows_of(row.rows), row.default_category)
+
+
+def policy_versions(session: Session, institution_id: UUID) -> Sequence[PolicyVersion]:
+    """Return the saved versions of the rules, the newest first; at most MOST_VERSIONS."""
+    versions = select(PolicyVersion).where(PolicyVersion.institution_id == institution_id)
+    return session.scalars(versions.order_by(PolicyVersion.version.desc()).limit(MOST_VERSIONS)).all()
 
 
 def policies_from_row(kind: str, version: int | None, rows: str, default_category: str) -> PolicySet:

@@ -201,7 +201,7 @@ def refuse_when_not_for_loan(inputs: LoanInputs | RenewalInputs) -> Refusal | No
     refusal = Refusal("ITEM_NOT_FOR_LOAN", collection=collection)
     text = inputs.row.not_for_loan_sentence if inputs.row is not None else None
     if text is not None and (text.id or text.en):
-        return Refusal.received(refusal.reason, refusal.facts, text)
+        return Refusal.received(refusal.reason, refusal.facts, LocalText(text.id or text.en, text.en or text.id))
     return refusal
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from chassis import clock
 from chassis.database.column_types import COLUMN_TYPES
 from chassis.institutions import BranchColumns, InstitutionColumns
 
@@ -125,6 +126,7 @@ class Loan(Table):
     policy_version  version of the policies that decided
     policy_row      the row that decided, with the fields of services.circulation.policies
     days            calendar days that were tried as due date: [{"date": ISO 8601, "is_open": …, "why": …}]
+    changed_at      time of the last write; of rows from before revision 0006 the time of that revision
     """
 
     __tablename__ = "loans"
@@ -132,6 +134,7 @@ class Loan(Table):
         Index("loans_open_copy", "copy_id", unique=True, **_OPEN),
         Index("loans_copy", "copy_id"),
         Index("loans_borrower", "borrower_id", "returned_at"),
+        Index("loans_changed", "institution_id", "changed_at", "id"),
         Index("loans_due", "institution_id", "due_at", "id", **_OPEN),
         Index(
             "loans_to_clear",
@@ -156,6 +159,7 @@ class Loan(Table):
     days: Mapped[list[dict[str, Any]]]
     returned_at: Mapped[datetime | None]
     returned_branch_id: Mapped[UUID | None]
+    changed_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
 
 class Suspension(Table):

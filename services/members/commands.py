@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,17 +21,17 @@ from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.gc_tuning import tune_gc
 from chassis.institutions import SANDBOX
-from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
 from chassis.security import encryption
 from chassis.sentences import fill
 from chassis.service import Resources, open_for_command
+from chassis.urls import resolve
 from services.members import institutions, keys, tables
 from services.members.importing.files import read_map, read_rows
 from services.members.importing.pipeline import Counts, Import
 from services.members.importing.rows import Finding
 from services.members.settings import MembersSettings
-from services.members.sign_in import accounts, clients
+from services.members.sign_in import accounts, clients, usage
 from services.members.sign_in.sessions import end_sessions
 from services.members.tables import Account, AccountRole
 
@@ -41,6 +42,7 @@ PUT_ASIDE = 1  # exit code
 MOST_FINDINGS = 10_000
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Limit = Annotated[int | None, typer.Option(min=0, max=1_000_000_000, help="A limit of its plan; 0: the default.")]
 Institution = Annotated[str, typer.Option(help="Code of the institution.")]
 
 app = typer.Typer()
@@ -127,16 +129,21 @@ def create_client(
     name: Annotated[str, typer.Argument(help="Name of the client: lower-case letters, digits, '.', '_' and '-'.")],
     institution: Institution,
     role: Annotated[str, typer.Option(help="desk, cataloguer, manager, administrator, partner or partner_members.")],
+    requests_a_minute: Limit = None,
+    requests_a_day: Limit = None,
+    records_a_day: Limit = None,
     json: Json = False,
 ) -> None:
     """Add a client, and print its secret, which is not stored, and a command that gets an access token."""
+    limits = _limits(requests_a_minute, requests_a_day, records_a_day)
     with open_for_command("members") as resources:
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
             client, secret = clients.add_client(
                 session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
             )
-            _record(session, "members.add_client", kind="client", object_id=client.id)
+            usage.set_limits(client, limits)
+            _record(session, "members.add_client", kind="client", object_id=client.id, facts=limits)
         credentials = {"client_id": str(client.id), "client_secret": secret}
         curl = f"curl -s -u {client.id}:{secret} -d grant_type=client_credentials {_own_url(resources)}/oauth/token"
         how = fill("CLIENT_TOKEN_HOW", {}).in_language(resources.settings.language)
@@ -160,6 +167,7 @@ def list_clients(json: Json = False) -> None:
                 "added_at": client.added_at.isoformat(),
                 "last_used_at": client.last_used_at.isoformat() if client.last_used_at else None,
                 "revoked_at": client.revoked_at.isoformat() if client.revoked_at else None,
+                **{limit: getattr(client, limit) for limit in usage.LIMITS},
             }
             for client in clients.list_clients(session)
         ]
@@ -169,6 +177,31 @@ def list_clients(json: Json = False) -> None:
         print_table(
             tuple(rows[0]) if rows else ("client_id",), [tuple(str(v or "") for v in row.values()) for row in rows]
         )
+
+
+@client_app.command("limit")
+def limit_client(
+    client_id: str,
+    requests_a_minute: Limit = None,
+    requests_a_day: Limit = None,
+    records_a_day: Limit = None,
+    json: Json = False,
+) -> None:
+    """Change the plan of a client. 0 is the default of its role; what is left out stays."""
+    limits = _limits(requests_a_minute, requests_a_day, records_a_day)
+    with open_for_command("members") as resources, resources.database.transaction(OPERATOR) as session:
+        client = usage.change_plan(session, client_id, limits)
+        _record(session, "members.change_client", kind="client", object_id=client.id, facts=limits)
+        result = {"client_id": str(client.id), "name": client.name}
+        result |= {name: getattr(client, name) for name in usage.LIMITS}
+    print_json(result) if json else print_table(tuple(result), [tuple(str(v or "-") for v in result.values())])
+
+
+def _limits(
+    requests_a_minute: int | None, requests_a_day: int | None, records_a_day: int | None
+) -> dict[str, int | None]:
+    limits = dict(zip(usage.LIMITS, (requests_a_minute, requests_a_day, records_a_day), strict=True))
+    return {name: limit or None for name, limit in limits.items() if limit is not None}
 
 
 @client_app.command("revoke")
@@ -295,8 +328,10 @@ def print_master_key(json: Json = False) -> None:
         print_text(f"{master.text()}\n\nfingerprint: {master.fingerprint}")
 
 
-def _record(session: Session, act: str, *, kind: str, object_id: object) -> None:
-    audit.record(session, OPERATOR, act, kind=kind, object_id=object_id)
+def _record(
+    session: Session, act: str, *, kind: str, object_id: object, facts: Mapping[str, object] | None = None
+) -> None:
+    audit.record(session, OPERATOR, act, kind=kind, object_id=object_id, facts=facts or {})
 
 
 def _mark_printed(session: Session, fingerprint: str) -> None:
@@ -313,7 +348,7 @@ def _institution(resources: Resources, code: str) -> tables.Institution:
         with resources.database.reading(OPERATOR) as session:
             return institutions.institution_of(session, code)
     except NotFound:
-        resync.refill(resources, owner="catalog")
+        resolve("chassis.operations.resync:refill")(resources, owner="catalog")
     with resources.database.reading(OPERATOR) as session:
         return institutions.institution_of(session, code)
 

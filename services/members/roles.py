@@ -13,6 +13,8 @@ from chassis.sentences import LocalText
 from services.members.settings import MembersSettings
 
 MEMBER, MANAGER = "member", "manager"
+# The roles of programs of partners, which have a plan.
+PARTNERS = ("partner", "partner_members")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ SERVICE = Service(
         "account_roles",
         "sessions",
         "clients",
+        "client_usage",
         "revoked_tokens",
         "links",
         "slips",

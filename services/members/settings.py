@@ -28,6 +28,15 @@ class MembersSettings(OwnSettings):
     manager_second_factor: Literal["on", "off"] = Field(
         default="off", description="managers sign in with a code of an authenticator, as administrators always do"
     )
+    partner_requests_a_minute: int = Field(
+        default=3_000, ge=1, le=1_000_000, description="requests per minute and process of a partner without own limits"
+    )
+    partner_requests_a_day: int = Field(
+        default=200_000, ge=1, le=1_000_000_000, description="requests per day of a partner without own limits"
+    )
+    partner_records_a_day: int = Field(
+        default=2_000_000, ge=1, le=1_000_000_000, description="records per day of a partner without own limits"
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",

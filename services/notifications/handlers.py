@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, RecordChangesNumbered
 from rangkiang.circulation.v1.events_pb2 import (
     LoanDueSoon,
     LoanOpened,
@@ -47,7 +47,7 @@ from services.notifications.notices import (
     store_marks,
 )
 from services.notifications.tables import Member
-from services.notifications.webhooks.events import PartnerEvent, forget_member, loan_event, queue_events
+from services.notifications.webhooks.events import PartnerEvent, forget_member, loan_event, queue_events, record_events
 
 # Events of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
@@ -60,6 +60,11 @@ LoanEvent = LoanOpened | LoanRenewed | LoanReturned | LoanDueSoon | LoanOverdue
 def copy_institutions(session: Session, event: InstitutionsChanged, _context: Context) -> None:
     """Copy institutions and branches that the catalogue added or changed."""
     institutions.copy_institutions(session, event.institutions)
+
+
+def follow_records(session: Session, event: RecordChangesNumbered, _context: Context) -> None:
+    """Queue events about changed and deleted records for partners."""
+    queue_events(session, record_events(event))
 
 
 def copy_members(session: Session, event: MembersChanged, _context: Context) -> None:

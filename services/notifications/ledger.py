@@ -79,13 +79,17 @@ class Page:
 def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFilter) -> Page:
     """List notices of an institution.
 
-    raises  Invalid  NOTICE_STATE_UNKNOWN, CURSOR_INVALID, ID_NOT_READABLE
+    raises  NotFound  NOTICE_MEMBER_NOT_FOUND  `member` is no id; an unknown member has no notices
+            Invalid   NOTICE_STATE_UNKNOWN, CURSOR_INVALID
     """
     if notice_filter.state and notice_filter.state not in STATES:
         raise Invalid("NOTICE_STATE_UNKNOWN", state=notice_filter.state[:32], known=[*STATES])
     conditions = [Notice.institution_id == institution_id]
     if notice_filter.member:
-        conditions.append(Notice.member_id == parse_id(notice_filter.member))
+        try:
+            conditions.append(Notice.member_id == parse_id(notice_filter.member))
+        except Invalid:
+            raise NotFound("NOTICE_MEMBER_NOT_FOUND", id=notice_filter.member[:40]) from None
     if notice_filter.state:
         conditions.append(Notice.state == notice_filter.state)
     if notice_filter.kind:

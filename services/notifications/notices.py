@@ -217,7 +217,7 @@ def read_reminders(session: Session, loans: Sequence[LoanCopy]) -> dict[tuple[st
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "", reason: str) -> None:
-    """Drop a member's notices of a kind that are waiting or on the print list, such as the code of an earlier slip."""
+    """Drop a member's notices of a kind that are waiting or on the print list, such as an earlier password code."""
     drop = update(Notice).where(
         Notice.member_id == UUID(member_id),
         Notice.kind == kind,

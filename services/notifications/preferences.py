@@ -16,6 +16,8 @@ from services.notifications.tables import Preference
 from services.notifications.templates.kinds import CHANNELS, KINDS
 
 ALL = "all"
+# The channels of CHANNELS that a member may choose among; staff print letters when no channel reaches a member.
+_SENT_OVER = tuple(channel for channel in CHANNELS if channel != "print")
 Answers = Mapping[tuple[str, str], bool]
 
 
@@ -26,6 +28,14 @@ class Answer:
     kind: str
     channel: str
     allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The kinds and the channels that a member wants."""
+
+    kinds: tuple[str, ...]
+    channels: tuple[str, ...]
 
 
 def kinds() -> list[str]:
@@ -73,6 +83,59 @@ def replace_answers(session: Session, member_id: UUID, institution_id: UUID, ans
     rows = [_row(member_id, institution_id, answer) for answer in answers_by_key.values()]
     if rows:
         session.execute(insert(Preference), rows)
+
+
+def choices_of(answers: Answers, offered: Sequence[str]) -> Choices:
+    """Return the switches that answers come to.
+
+    A kind is wanted if it is allowed over at least one channel that the library offers, apart from answers for a
+    channel and all kinds. A channel is wanted unless it is refused for every wanted kind; without a wanted kind, unless
+    it is refused for all kinds.
+    offered  channels of the library; empty: every channel counts for kinds
+    """
+    of_kinds = {key: allowed for key, allowed in answers.items() if key[0] != ALL or key == (ALL, ALL)}
+    wanted_kinds = [
+        kind for kind in kinds() if any(allows(of_kinds, kind, channel) for channel in offered or _SENT_OVER)
+    ]
+    wanted_channels = [
+        channel
+        for channel in offered
+        if any(allows(answers, kind, channel) for kind in wanted_kinds)
+        or (not wanted_kinds and answers.get((ALL, channel), True))
+    ]
+    return Choices(tuple(wanted_kinds), tuple(wanted_channels))
+
+
+def choose(answers: Answers, choices: Choices, offered: Sequence[str]) -> list[Answer]:
+    """Return the answers after switches are set. A kind and channel whose switches stay as they are keep their answer.
+
+    raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
+    """
+    for kind in choices.kinds:
+        _check(kind, ALL)
+    for channel in choices.channels:
+        _check(ALL, channel)
+    before = choices_of(answers, offered)
+
+    def is_allowed(kind: str, channel: str) -> bool:
+        if kind not in choices.kinds or (channel in offered and channel not in choices.channels):
+            return False
+        if channel in offered and (kind not in before.kinds or channel not in before.channels):
+            return True
+        return allows(answers, kind, channel) or kind not in before.kinds
+
+    refused = {kind: [channel for channel in _SENT_OVER if not is_allowed(kind, channel)] for kind in kinds()}
+    some = [kind for kind in refused if kind in choices.kinds]
+    everywhere = {channel for channel in _SENT_OVER if some and all(channel in refused[kind] for kind in some)}
+    everywhere |= {channel for channel in offered if channel not in choices.channels}
+    chosen = [Answer(kind, ALL, False) for kind in refused if kind not in choices.kinds]
+    chosen += [Answer(ALL, channel, False) for channel in _SENT_OVER if channel in everywhere]
+    chosen += [Answer(kind, channel, False) for kind in some for channel in refused[kind] if channel not in everywhere]
+    if not some and not answers.get((ALL, ALL), True):
+        chosen.append(Answer(ALL, ALL, False))
+    # Letters are no choice of the page, so an answer about them stays.
+    letters = [Answer(kind, channel, allowed) for (kind, channel), allowed in answers.items() if channel == "print"]
+    return chosen + letters
 
 
 def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:

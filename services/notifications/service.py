@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chassis.institutions import SANDBOXES_AT, SANDBOXES_ZONE
 from chassis.service import Consumer, Job, Projection, Service
-from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, RecordChangesNumbered
 from rangkiang.circulation.v1.events_pb2 import (
     LoanDueSoon,
     LoanOpened,
@@ -63,6 +63,7 @@ SERVICE = Service(
     setting_files="services.notifications.channels.opening:setting_files",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.notifications.handlers:copy_institutions"),
+        Consumer("records", RecordChangesNumbered, "services.notifications.handlers:follow_records"),
         Consumer("members", MembersChanged, "services.notifications.handlers:copy_members"),
         Consumer("member-erased", MemberErased, "services.notifications.handlers:erase_member"),
         Consumer("loan-opened", LoanOpened, "services.notifications.handlers:follow_loans", takes_many=True),

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from chassis.addresses import networks
 from chassis.errors import Unavailable
-from chassis.settings import OwnSettings
-
-
-def _networks(value: str) -> str:
-    networks(value)
-    return value
+from chassis.settings import NetworkList, OwnSettings
 
 
 class NotificationsSettings(OwnSettings):
@@ -46,14 +39,14 @@ class NotificationsSettings(OwnSettings):
         default=None,
         description="file of the verify token of WhatsApp's callback URL, for numbers without verify-token-file",
     )
-    outgoing_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
+    outgoing_private_networks: NetworkList = Field(
         default="",
         description=(
-            "private addresses and networks on which gateways and partners' webhooks may be called, separated by "
-            "commas; without them only public addresses are called"
+            "private addresses and networks on which gateways, partners' webhooks and outside sources may be called, "
+            "separated by commas; without them only public addresses are called"
         ),
     )
-    push_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
+    push_private_networks: NetworkList = Field(
         default="",
         description=(
             "private addresses and networks on which push services of browsers may be called, separated by "

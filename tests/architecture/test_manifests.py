@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import defaultdict
@@ -27,10 +26,9 @@ from chassis.service import discover, service_names, settings_models
 from chassis.settings import Settings, variables
 from tests import servers as development
 from tests.architecture.manifests import CHECKOUT, Process, compose, kubernetes, rendered
-from tests.fork_server import COMMAND, WORKER, ForkedProcess
+from tests.programs import start_program
 from tests.servers import processes
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
 CONSUMERS = {service.name for service in discover() if service.consumers}
 COMMANDS = {
@@ -38,6 +36,7 @@ COMMANDS = {
     **{f"{name}-{command}": (command, name) for name in SERVICES for command in ("migrate", "serve")},
     **{f"{name}-work": ("work", name) for name in CONSUMERS},
 }
+Z3950 = ("z3950", "--sru", "http://gateway/sru", "--listen", "tcp:@:9999")
 ADDRESSES = {f"{name.upper()}_URL" for name in SERVICES}
 PORTS = {"PORT", "GRPC_PORT", "GRPC_HEALTH_PORT"}
 CERTIFICATES = {"GRPC_CERT": "{}.crt", "GRPC_KEY": "{}.key", "GRPC_CA": "services-authority.crt"}
@@ -51,7 +50,7 @@ def test_kubernetes_runs_migrate_and_serve_of_every_service_work_where_there_are
     processes_by_name = kubernetes(overlay)
     assert {
         name: process.command for name, process in processes_by_name.items() if process.kind != "CronJob"
-    } == COMMANDS
+    } == COMMANDS | ({"z3950": Z3950} if overlay == "prod" else {})
 
 
 def test_the_manifests_have_no_job_because_a_changed_one_cannot_be_applied_again():
@@ -121,6 +120,7 @@ def test_every_service_has_a_role_of_its_own():
     secrets = {name: process.environment.get("DATABASE_URL") for name, process in kubernetes("prod").items()}
     assert secrets == {
         "gateway": None,
+        "z3950": None,
         "backup": "secret-rangkiang-database",
         "catalog-import": "secret-catalog-database",
         **{name: f"secret-{name.partition('-')[0]}-database" for name in COMMANDS if name != "gateway"},
@@ -179,6 +179,8 @@ def test_no_probe_that_restarts_a_process_asks_about_a_dependency(overlay):
     for process in kubernetes(overlay).values():
         for kind in {"startupProbe", "livenessProbe"} & set(process.probes):
             probe = process.probes[kind]
+            if "tcpSocket" in probe:
+                continue
             target = probe["grpc"].get("service", "") if "grpc" in probe else probe["httpGet"]["path"]
             assert target in ("liveness", "/api/v1/health/live"), f"{kind} of {process.name}"
 
@@ -265,7 +267,7 @@ def test_the_host_of_the_ingress_is_that_of_links_and_its_addresses_are_trusted(
 
 def test_production_is_production_and_has_no_secret_in_the_tree():
     for process in kubernetes("prod").values():
-        assert process.environment["ENVIRONMENT"] == "production"
+        assert process.environment.get("ENVIRONMENT") == (None if process.command == Z3950 else "production")
         assert not any("://" in value and "@" in value for value in process.environment.values())
 
 
@@ -301,19 +303,9 @@ class Cluster:
                 environment[name] = f"dns:///127.0.0.1:{self.ports[serve, port]}"
         return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **environment}
 
-    def run(self, process: Process, *, forks: bool = False) -> subprocess.Popen[bytes]:
-        """Start a process, as the program itself or as a fork, which takes less time."""
-        if forks:
-            program, words = (
-                (WORKER, process.command[1:]) if process.command[0] == "work" else (COMMAND, process.command)
-            )
-            child: subprocess.Popen[bytes] = ForkedProcess(
-                words, program=program, env=self.environment(process), cwd=self.data
-            )
-        else:
-            child = subprocess.Popen(
-                [RANGKIANG, *process.command], env=self.environment(process), cwd=self.data, stdout=subprocess.PIPE
-            )
+    def run(self, process: Process) -> subprocess.Popen[bytes]:
+        """Start a process."""
+        child = start_program(process.command, env=self.environment(process), cwd=self.data)
         self.running[process.name] = child
         return child
 
@@ -373,15 +365,13 @@ def test_every_process_of_the_manifests_runs_passes_its_probes_and_stops_on_sigt
     migrations = [process for process in manifests.values() if process.kind == "Init"]
     deployments = [process for process in manifests.values() if process.kind == "Deployment"]
     # Each Pod migrates before it starts: several at the same time, and again when there is nothing to do.
-    # Programs are alike for all services: those of the catalogue, which does everything, and the gateway start as such.
     for process in migrations:
-        forks = not process.name.startswith("catalog-")
-        children = [cluster.run(process, forks=forks), *(cluster.run(process, forks=True) for _ in range(2))]
+        children = [cluster.run(process) for _ in range(3)]
         assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
     # The gateway is last: it is ready after the services.
     deployments.sort(key=lambda process: process.name == "gateway")
     for process in deployments:
-        cluster.run(process, forks=not process.name.startswith(("catalog-", "gateway")))
+        cluster.run(process)
     for process in deployments:
         cluster.wait_until_healthy(process)
     # All at once: each answers for DRAIN_SECONDS more.

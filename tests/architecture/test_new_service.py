@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.architecture import recipe
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.servers.cluster import Cluster
 
 HANDLED_SECONDS = 30
@@ -38,7 +38,7 @@ def embedded(checkout: Path, tmp_path: Path) -> Iterator[str]:
     """Address of the embedded edition of the copy."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"PYTHONPATH": str(checkout), "DATA": str(tmp_path), "PORT": "0", "HOST": "127.0.0.1"}
-    with ForkedProcess(["up", "--json"], env=environment, cwd=tmp_path, sources=checkout) as up:
+    with start_program(["up", "--json"], env=environment, cwd=tmp_path, sources=checkout) as up:
         try:
             assert up.stdout is not None
             yield json.loads(up.stdout.readline())["address"]

@@ -15,7 +15,7 @@ from chassis import sentences
 from chassis.errors import Error
 from chassis.operations import health
 from chassis.service import service_names
-from gateway import problems
+from gateway import plans, problems
 from services.catalog.commands import progress, report, sources
 from services.catalog.importing import file_kinds
 from services.catalog.marc import faults
@@ -31,10 +31,13 @@ OF_ANY_REASON = (Path("chassis/rpc/status.py"), Path("gateway/web/error_reasons.
 # Modules that take reasons from a table, and the reasons in it.
 TABLES = {
     Path("chassis/operations/health.py"): health.ADVICE.values(),
+    Path("gateway/plans.py"): plans.LIMITS.values(),
     Path("gateway/problems.py"): problems.TITLES.values(),
+    Path("services/catalog/cataloguing/records.py"): faults.FAULTS,
     Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS | file_kinds.REASONS,
     Path("services/catalog/commands/report.py"): report.COLUMNS.values(),
     Path("services/catalog/commands/sources.py"): sources.COLUMNS.values(),
+    Path("services/catalog/importing/uploads.py"): file_kinds.REASONS,
     Path("services/catalog/rpc/records.py"): faults.REFUSALS,
     Path("services/catalog/search/explain.py"): [
         *explain.PLACES.values(),

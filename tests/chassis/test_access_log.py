@@ -25,8 +25,8 @@ from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 
 TEST = system("test")
 
@@ -126,7 +126,7 @@ def test_a_database_that_stays_away_is_given_up_at_the_end_and_the_loss_is_logge
 def test_a_killed_process_loses_only_its_last_reads(database: Interruptible) -> None:
     url: Any = database.url.render_as_string(hide_password=False)
     program = "tests.example_services.audited_writer:main"
-    with ForkedProcess(["read", url], program=program, env=environment_with(), cwd=CHECKOUT) as process:
+    with start_program(["read", url], program=program, env=environment_with(), cwd=CHECKOUT) as process:
         assert process.stdout is not None
         # What was recorded some seconds before the kill; the machine may be slow.
         last = 0

@@ -33,8 +33,8 @@ from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER, act
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 
 TEST = system("test")
 
@@ -349,7 +349,7 @@ def test_a_chain_goes_on_after_its_process_was_killed(database: Database) -> Non
     program = "tests.example_services.audited_writer:main"
     for _ in range(2):
         before = len(stored(database, seals))
-        with ForkedProcess(["seal", url], program=program, env=environment_with(), cwd=CHECKOUT) as writer:
+        with start_program(["seal", url], program=program, env=environment_with(), cwd=CHECKOUT) as writer:
             eventually(lambda before=before: len(stored(database, seals)) >= before + 3, seconds=60)
             writer.kill()
     rows = len(stored(database))

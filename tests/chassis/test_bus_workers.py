@@ -117,7 +117,7 @@ def test_a_worker_that_a_busy_machine_delays_measures_again_before_it_refuses(
 ) -> None:
     nameko = import_module("chassis.bus.nameko")
     remaining = iter(blocks)
-    monkeypatch.setattr("chassis.bus.nameko._longest_block", lambda _database: next(remaining))
+    monkeypatch.setattr("chassis.bus.nameko.longest_block", lambda _database: next(remaining))
     monkeypatch.setattr("psycopg.waiting.wait", psycopg.waiting.wait_select)
     database = Database("postgresql+psycopg://nobody@127.0.0.1/nothing")
     with nullcontext() if starts else pytest.raises(RuntimeError, match=r"blocks the other handlers \(0\.25 s\)"):

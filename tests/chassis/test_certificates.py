@@ -33,8 +33,7 @@ from rangkiang.catalog.v1 import searches_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
-from tests.forks import run_command
+from tests.programs import run_command, start_program
 from tests.servers import processes
 
 NAMES = ["perpustakaan", "perpustakaan.local", "localhost", "192.168.1.10", "127.0.0.1", "::1"]
@@ -60,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(command: list[str], key: str, **settings: str) -> Iterator[str]:
     """Run a process until the end of the block; yield what its first line has under the key."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    with ForkedProcess([*command, "--json"], env=environment | settings, cwd=CHECKOUT) as server:
+    with start_program([*command, "--json"], env=environment | settings, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         try:
             yield json.loads(server.stdout.readline())[key]

@@ -6,14 +6,13 @@ import json
 import os
 import select
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.builders import book, iso
+from tests.programs import RANGKIANG
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 # Modules that every Python process imports at its start, and packages of the product.
 NAMES = ("types", "json", "struct", "pickle", "socket", "chassis", "services")
 

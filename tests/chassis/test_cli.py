@@ -21,9 +21,8 @@ from chassis.urls import resolve
 from services.catalog.sample import institutions_path
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
-from tests.forks import run_command
+from tests.programs import RANGKIANG, run_command
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 # A separate disk that is large, then full, then large again, in a mount namespace of this script.
 ON_A_FULL_DISK = """
 mount -t tmpfs -o size=100m none "$1"
@@ -39,7 +38,7 @@ rangkiang import "$2" --source A --new-source --json; echo $?
 def run(folder: Path, *words: str, program: tuple[str, ...] = (), **changes: str) -> tuple[int, str, str]:
     """Run a command with its data in this folder; return exit code, standard output and standard error.
 
-    program  with its first words; a fork that has imported the command without
+    program  with its first words; without, that of this environment
     """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(folder), "PORT": "0", "LANG": "C.UTF-8"} | changes

@@ -18,8 +18,8 @@ from chassis.database.db import Database
 from chassis.database.sql import insert_ignore, update_many, upsert_newer
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from tests.forks import start_script
 from tests.migrated import stored_bytes
+from tests.programs import start_script
 
 metadata = MetaData()
 things = Table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,11 +23,10 @@ from chassis.migrations.migrate import migrate
 from chassis.operations import diagnosis
 from chassis.operations.health import Finding, examine
 from chassis.settings import Settings
-from tests.conftest import CHECKOUT
 from tests.example_services.orders.service import SERVICE as ORDERS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
-from tests.fork_server import SCRIPT, ForkedProcess
+from tests.programs import start_script
 
 TESTS = system("tests")
 # Takes a role and does nothing, as a process that hangs.
@@ -83,7 +81,7 @@ def event() -> dict[str, object]:
 def idle_holder(settings: Settings, role: str) -> Iterator[int]:
     """Run a process that holds the role and does nothing; yield its id."""
     variables = {"DATA": str(settings.data), "DATABASE_URL": settings.database("orders")}
-    process = ForkedProcess([IDLE_HOLDER, role], program=SCRIPT, env={**os.environ, **variables}, cwd=CHECKOUT)
+    process = start_script(IDLE_HOLDER, role, **variables)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"True\n"

@@ -79,13 +79,13 @@ def test_a_body_is_parsed_as_it_comes_whatever_its_bytes(
 ) -> None:
     body = text * (2_000_000 // len(text))
     pieces: list[int] = []
-    parse = http_protocol.BoundedProtocol._parse
+    parse = HttpToolsProtocol.data_received
 
-    def count(protocol: http_protocol.BoundedProtocol, data: bytes) -> None:
+    def count(protocol: HttpToolsProtocol, data: bytes) -> None:
         pieces.append(len(data))
         parse(protocol, data)
 
-    monkeypatch.setattr(http_protocol.BoundedProtocol, "_parse", count)
+    monkeypatch.setattr(HttpToolsProtocol, "data_received", count)
     with client_of(site, b"POST /quick HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET) as client:
         received = b""
         while received.count(b"done") < 2:
@@ -300,6 +300,18 @@ def test_a_connection_with_a_late_body_is_closed(site: Site, monkeypatch: pytest
         assert until_closed(client).startswith(b"HTTP/1.1 408")
     eventually(lambda: site.open_connections == 0)
     assert site.app.bodies == []
+
+
+def test_a_body_may_take_longer_than_that_while_enough_of_it_arrives(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 1.5)
+    length = 4 * http_protocol.ARRIVING_BYTES
+    with client_of(site, b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length) as client:
+        for _ in range(4):
+            time.sleep(0.7)
+            client.sendall(b"0" * http_protocol.ARRIVING_BYTES)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_a_slow_handler_is_not_a_slowclient_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

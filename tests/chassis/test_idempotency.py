@@ -34,8 +34,8 @@ from tests.conftest import CHECKOUT
 from tests.example_services.keyed_writer import CALLER, write, write_in_the_end
 from tests.example_services.stock.service import SERVICE
 from tests.example_services.stock.tables import articles
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 
 TEST = system("test")
 
@@ -61,7 +61,7 @@ def stored(database: Database) -> Any:
 def start_writer(database: Database, *arguments: str) -> subprocess.Popen[bytes]:
     url = database.url.render_as_string(hide_password=False)
     program = "tests.example_services.keyed_writer:main"
-    return ForkedProcess([url, *arguments], program=program, env=environment_with(), cwd=CHECKOUT)
+    return start_program([url, *arguments], program=program, env=environment_with(), cwd=CHECKOUT)
 
 
 def test_a_repeated_call_gets_the_reply_of_the_first_and_does_nothing(database: Database) -> None:

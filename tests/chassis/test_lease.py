@@ -20,7 +20,7 @@ from chassis.database.db import Database
 from chassis.errors import Conflict
 from chassis.jobs import lease_rows
 from chassis.jobs.lease import Leases
-from tests.forks import start_script
+from tests.programs import start_script
 
 HOLDER = """
 import sys, time

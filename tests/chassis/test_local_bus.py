@@ -30,8 +30,8 @@ from tests.example_services.orders import handlers
 from tests.example_services.orders.handlers import place_order
 from tests.example_services.orders.tables import placed_orders
 from tests.example_services.proto.examples_pb2 import ArticleReceived
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 
 NEVER = threading.Event()
 
@@ -101,7 +101,7 @@ def test_an_event_without_a_handler_in_this_release_is_dead(installation: Instal
 def run_killed(installation: Installation, point: str) -> int:
     """Run the handlers in a process that kills itself at the point. Returns its exit code."""
     program, environment = "tests.example_services.kill_points:main", environment_of(installation.settings)
-    return ForkedProcess(["handlers", point], program=program, env=environment, cwd=CHECKOUT).wait(timeout=30)
+    return start_program(["handlers", point], program=program, env=environment, cwd=CHECKOUT).wait(timeout=30)
 
 
 def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_several(installation: Installation) -> None:

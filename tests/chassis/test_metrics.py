@@ -18,8 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
-from tests.forks import start_script
+from tests.programs import start_program, start_script
 
 REQUESTS = "http_server_request_duration_seconds_count"
 PROCESSES = "rangkiang_processes"
@@ -189,7 +188,7 @@ def up(tmp_path: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], str
     """`rangkiang up --workers 2` with metrics; yields its process and its address."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(tmp_path), "PORT": "0", "METRICS_PORT": str(port), "RATE_LIMIT": "10"}
-    process = ForkedProcess(["up", "--json", "--workers", "2"], env=environment, cwd=CHECKOUT)
+    process = start_program(["up", "--json", "--workers", "2"], env=environment, cwd=CHECKOUT)
     assert process.stdout is not None
     try:
         yield process, json.loads(process.stdout.readline())["address"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 import threading
 from pathlib import Path
@@ -21,7 +23,7 @@ from services.catalog.service import SERVICE
 from services.catalog.tables import Institution, Source
 from tests import servers as development
 from tests.conftest import CHECKOUT
-from tests.forks import start_script
+from tests.programs import start_script
 
 REVISION = """
 import sqlalchemy as sa
@@ -39,6 +41,15 @@ def _revisions(folder: str, history: str) -> list[str]:
 
 PLATFORM = _revisions("chassis/migrations", "chassis")
 REVISIONS = [*PLATFORM, *_revisions("services/catalog/migrations", "catalog")]
+
+
+def test_alembic_is_imported_only_when_a_revision_is_missing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from chassis.migrations.migrate import migrate; from services.catalog.service import SERVICE;"
+        "migrate(SERVICE, owner_url=sys.argv[1]); sys.exit('alembic' in sys.modules)"
+    )
+    start = [sys.executable, "-c", script, f"sqlite:///{tmp_path / 'catalog.db'}"]
+    assert [subprocess.run(start, timeout=120).returncode for _ in range(2)] == [1, 0]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ URLS = {
 @pytest.fixture(autouse=True)
 def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """The passwords of one test are forgotten after it."""
-    monkeypatch.setattr(output, "_hidden", set())
+    monkeypatch.setattr(output, "hidden_texts", set())
 
 
 @pytest.mark.parametrize(

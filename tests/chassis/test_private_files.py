@@ -6,7 +6,6 @@ import json
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import book, iso
+from tests.programs import RANGKIANG
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = ("catalog", "circulation", "members", "notifications")
 
 

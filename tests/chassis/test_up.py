@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 
 
 def variables(folder: Path, **changes: str) -> dict[str, str]:
@@ -24,7 +24,7 @@ def variables(folder: Path, **changes: str) -> dict[str, str]:
 
 
 def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
-    return ForkedProcess(["up", "--json", *words], env=variables(folder, **changes), cwd=CHECKOUT)
+    return start_program(["up", "--json", *words], env=variables(folder, **changes), cwd=CHECKOUT)
 
 
 def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:

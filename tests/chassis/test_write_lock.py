@@ -18,7 +18,7 @@ from chassis.context import READER, Context, system
 from chassis.database import db
 from chassis.database.db import Database
 from chassis.errors import Conflict, TooLate, Unavailable
-from tests.forks import start_script
+from tests.programs import start_script
 
 TEST = system("test")
 things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("number", Integer))

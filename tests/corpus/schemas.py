@@ -17,6 +17,7 @@ PUBLISHED: Final = {
     "marcxml": "oai/MARC21slim.xsd",
     "atom": "opds12/atom.rnc",
     "oai": "oai/all.xsd",
+    "sru": "sru20/sruResponse.xsd",  # with scan and diagnostics
 }
 OURS: Final = {"dc": "oai_dc.rnc", "mods": "mods.rnc", "marcxml": "marcxml.rnc", "atom": "atom.rnc"}
 

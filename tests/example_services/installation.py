@@ -36,8 +36,8 @@ from tests.example_services.orders.tables import faults, placed_orders
 from tests.example_services.stock.receiving import receive
 from tests.example_services.stock.service import SERVICE as STOCK
 from tests.example_services.stock.tables import reservations
-from tests.fork_server import WORKER, ForkedProcess
 from tests.migrated import MigratedDatabases, copied_databases
+from tests.programs import start_program
 
 BACKOFF_SECONDS = (0.2, 0.2)
 CLERK = Context(institution="SOLOK", actor="amak")
@@ -257,7 +257,9 @@ def start_worker(
     manifest = manifest or f"tests.example_services.{resources.service.name}.service:SERVICE"
     environment = environment_of(resources.settings, **variables)
     words = [manifest, ",".join(map(str, backoff))]
-    return ForkedProcess(words, program=WORKER, env=environment, cwd=CHECKOUT, start_new_session=True)
+    return start_program(
+        words, program="tests.example_services.worker:main", env=environment, cwd=CHECKOUT, start_new_session=True
+    )
 
 
 def environment_of(settings: Settings, **variables: str) -> dict[str, str]:

@@ -8,18 +8,35 @@ import orjson
 
 from chassis import rpc
 from chassis.errors import Invalid, NotFound, Unavailable
+from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from rangkiang.catalog.v1 import facets_pb2
+from rangkiang.catalog.v1 import facets_pb2, items_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog.rpc.search import tree_of
+from services.catalog.search.boolean.matching import build_match
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
+from tests.fakes.cataloguing import FakeCataloguing
+from tests.fakes.drafts import FakeDrafts
 from tests.fakes.forms import UPDATED_SECONDS, FakeForms
 from tests.fakes.institutions import FakeInstitutions
 from tests.fakes.items import FakeItems
+from tests.fakes.labels import FakeLabels
 from tests.fakes.shelves import WORK, FakeShelves, help_for
+from tests.fakes.tasks import FakeTasks
 
 
-class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogServicer):
+class FakeCatalog(
+    FakeForms,
+    FakeShelves,
+    FakeItems,
+    FakeLabels,
+    FakeCataloguing,
+    FakeDrafts,
+    FakeTasks,
+    FakeInstitutions,
+    CatalogServicer,
+):
     """A Catalog servicer. `down` makes every method refuse, `failing` only those of these request types; `broken`
     raises an error of the programmer. `request` and `context` are those of the last call.
     """
@@ -36,6 +53,8 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
 
     def Search(self, request: wire.SearchRequest, context: Any) -> wire.SearchReply:
         self._receive(request, context)
+        if request.HasField("tree"):
+            build_match(tree_of(request.tree), lambda _ids: {})
         start = self._start(request)
         words = request.query.lower().split()
         partly = "planet" in words  # a word that only the first hit has
@@ -43,7 +62,9 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
         words = [word for word in words if word not in ("planet", "komet")]
         matches = [book for book in self.books if all(word in book.words for word in words)]
         hits = [
-            book for book in matches if all(_fits(book, filter_.facet, filter_.values) for filter_ in request.filters)
+            book
+            for book in matches
+            if all(has_value_of(book, filter_.facet, filter_.values) for filter_ in request.filters)
         ]
         if request.sort.startswith("year"):
             hits.sort(key=lambda book: book.year, reverse=request.sort == "year")
@@ -121,6 +142,15 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
             record_version=3,
         )
 
+    def GetAvailability(
+        self, request: items_pb2.GetAvailabilityRequest, context: Any
+    ) -> items_pb2.GetAvailabilityReply:
+        self._receive(request, context)
+        ids = [str(parse_id(text)) for text in request.ids]
+        return items_pb2.GetAvailabilityReply(
+            results=[items_pb2.AvailabilityResult(requested=text, status="not_found") for text in ids]
+        )
+
     def _receive(self, request: Any, context: Any) -> None:
         # The gateway reads the directory beside its pages, at any moment.
         if type(request).__name__ not in ("ListInstitutionsRequest", "ListBranchesRequest"):
@@ -152,7 +182,7 @@ def _text(pair: tuple[str, str]) -> WireText:
     return WireText(id=pair[0], en=pair[1])
 
 
-def _fits(book: Book, facet: str, values: Any) -> bool:
+def has_value_of(book: Book, facet: str, values: Any) -> bool:
     return bool(book.facets()[facet] & set(values))
 
 
@@ -176,7 +206,7 @@ def _facet(name: str, books: list[Book], filters: Any) -> wire.Facet:
     other_filters = [filter_ for filter_ in filters if filter_.facet != name]
     counts: dict[str, int] = {}
     for book in books:
-        if all(_fits(book, filter_.facet, filter_.values) for filter_ in other_filters):
+        if all(has_value_of(book, filter_.facet, filter_.values) for filter_ in other_filters):
             for value in book.facets()[name]:
                 counts[value] = counts.get(value, 0) + 1
     top_values = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:10]

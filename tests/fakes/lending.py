@@ -17,7 +17,7 @@ PST, TJH = UUID(int=0xB1), UUID(int=0xB2)
 TITLES = ("Robohnya Surau Kami", "Sitti Nurbaya", "Tenggelamnya Kapal van der Wijck", "Bumi Manusia", "Laskar Pelangi")
 # An item that nobody takes home, and one of the other branch.
 REFERENCE, ELSEWHERE = "REF0001", "TJH0001"
-ITEMS = 80
+ITEMS = 120
 # A title that a spreadsheet would calculate.
 FORMULA, FORMULA_TITLE = 16, '=HYPERLINK("http://example.org")'
 

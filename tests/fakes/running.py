@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -133,6 +133,19 @@ def _restore(own: Resources, before: Resources | None) -> None:
     if before is not None and running.get(name) is own:
         running[name] = before
         _register(before)
+
+
+@contextmanager
+def registered(name: str, servicer: Any, adder: Callable[[Any, Any], None], verifier: Any) -> Iterator[str]:
+    """Let calls reach a service of the test's own; yield its URL. An outer gateway gets its own service back."""
+    inproc.register(name, servicer, adder, verifier=verifier)
+    try:
+        yield f"inproc:{name}"
+    finally:
+        if name in running:
+            _register(running[name])
+        else:
+            inproc.unregister(name)
 
 
 @contextmanager

@@ -23,9 +23,8 @@ from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.proxy import Proxy, proxy_to
-from tests.fork_server import ForkedProcess
-from tests.forks import run_command
 from tests.migrated import copied_databases
+from tests.programs import run_command, start_program
 
 THREADS = 4
 CLIENTS = 8
@@ -82,7 +81,7 @@ class Drill:
         log_file = self.folder / f"{len(self.programs)}-{words[0]}.log"
         with log_file.open("wb") as log:
             environment = {**self.environment, **changes}
-            process = ForkedProcess([*words, "--json"], env=environment, cwd=CHECKOUT, stderr=log)
+            process = start_program([*words, "--json"], env=environment, cwd=CHECKOUT, stderr=log)
         self.programs.append(program := Program(process, log_file))
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -36,9 +36,8 @@ from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import COMMAND, ForkedProcess
-from tests.forks import run_command
 from tests.migrated import copy_all, create_migrated
+from tests.programs import run_command, start_program
 
 SOURCE = "UJI"
 ALL_RECORDS = And(())
@@ -59,9 +58,9 @@ class Store:
     def database_url(self) -> str:
         return self.settings.database("catalog")
 
-    def start(self, *words: str, program: str = COMMAND, **changes: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, program: str = "", **changes: str) -> subprocess.Popen[bytes]:
         """Start a command in a new session, so that killing its group also kills its children."""
-        return ForkedProcess(
+        return start_program(
             words,
             program=program,
             env={**self.environment, **changes},
@@ -73,13 +72,13 @@ class Store:
     def start_import(self, path: Path, **options: Any) -> subprocess.Popen[bytes]:
         return self.start("import", str(path), "--source", SOURCE, "--new-source", "--json", **options)
 
-    def import_(self, path: Path) -> dict[str, Any]:
+    def import_(self, path: Path, *, seconds: float = 100) -> dict[str, Any]:
         """Run an import to its end; return its last line."""
-        return self.run("import", str(path), "--source", SOURCE, "--new-source")
+        return self.run("import", str(path), "--source", SOURCE, "--new-source", seconds=seconds)
 
-    def run(self, *words: str) -> dict[str, Any]:
+    def run(self, *words: str, seconds: float = 100) -> dict[str, Any]:
         """Run a command to its end; return its last line."""
-        result = run_command([*words, "--json"], environment=self.environment, folder=CHECKOUT, seconds=100)
+        result = run_command([*words, "--json"], environment=self.environment, folder=CHECKOUT, seconds=seconds)
         assert result.returncode == 0, result.stderr.decode()[-3000:]
         summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
         return summary
@@ -189,10 +188,10 @@ def session_of(leader: int) -> list[int]:
     return pids
 
 
-def name_of(pid: int) -> str:
-    """Name of a process; "" when it has ended."""
+def command_of(pid: int) -> str:
+    """Command line of a process; "" when it has ended."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
 

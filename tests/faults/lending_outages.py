@@ -40,8 +40,8 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import ITEMS, add_items, barcode
 from tests.fakes.proxy import Proxy, proxy_to
 from tests.fakes.running import running, served_catalog, served_gateway
-from tests.fork_server import WORKER, ForkedProcess
 from tests.migrated import copied_databases
+from tests.programs import start_program
 
 TEST = system("test")
 LIMIT = 3  # loans of a borrower
@@ -118,7 +118,7 @@ def lending_library(folder: Path) -> Iterator[Lending]:
         # Last of all the worker ends, and before it the relay.
         catalog = _open(stack, "catalog", direct_url, owner_url)
         environment = {**os.environ, "DATA": str(folder / "var"), "DATABASE_URL": direct_url, "BUS_URL": bus_url}
-        worker = ForkedProcess(["catalog"], program=WORKER, env=environment, cwd=CHECKOUT)
+        worker = start_program(["work", "catalog"], env=environment, cwd=CHECKOUT)
         stack.callback(worker.communicate)
         stack.callback(worker.kill)
         address = stack.enter_context(served_gateway(stack.enter_context(served_catalog(FakeCatalog()))))

@@ -42,8 +42,8 @@ from tests.example_services.installation import (
     start_worker,
 )
 from tests.example_services.stock.tables import articles
-from tests.faults.imports import SOURCE, Store, assert_complete, cluster, embedded, kill_session, name_of, session_of
-from tests.fork_server import COMMAND, FORKS, ForkedProcess
+from tests.faults.imports import SOURCE, Store, assert_complete, cluster, embedded, kill_session, session_of
+from tests.programs import start_program
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
@@ -144,10 +144,7 @@ class Soak:
 
     def _kill_one(self) -> str:
         """Kill one process of a random part; return its name."""
-        pids_by_name = {
-            name: sorted(pid for pid in session_of(part.process.pid) if name_of(pid) != FORKS)
-            for name, part in sorted(self._parts.items())
-        }
+        pids_by_name = {name: sorted(session_of(part.process.pid)) for name, part in sorted(self._parts.items())}
         name = self._random.choice([name for name, pids in pids_by_name.items() if pids])
         part, pid = self._parts[name], self._random.choice(pids_by_name[name])
         part.was_hit = True
@@ -260,10 +257,10 @@ class Soak:
         self._parts[name] = Part(start(), self.folder / f"{name}.log")
 
     def _command(
-        self, name: str, *words: str, program: str = COMMAND, environment: dict[str, str] | None = None
+        self, name: str, *words: str, program: str = "", environment: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
-            return ForkedProcess(
+            return start_program(
                 words,
                 program=program,
                 env=environment or self.store.environment,

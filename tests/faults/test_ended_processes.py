@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from tests.conditions import eventually
-from tests.faults.imports import Store, assert_complete, embedded, kill_session, name_of, session_of, write_records
-from tests.forked_decoders import DECODER
+from tests.faults.imports import Store, assert_complete, command_of, embedded, kill_session, session_of, write_records
 
 RECORDS = 2_000
 
@@ -27,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def decoders(leader: int) -> list[int]:
     """Ids of the decoding processes of an import."""
-    return [pid for pid in session_of(leader) if name_of(pid) == DECODER]
+    return [pid for pid in session_of(leader) if "multiprocessing.spawn" in command_of(pid)]
 
 
 def test_an_import_whose_decoder_is_killed_says_so_and_the_same_command_completes_it(

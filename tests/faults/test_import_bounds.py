@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from services.catalog.marc import iso2709
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
 from tests.faults.imports import SOURCE, Store, embedded, session_of
+from tests.programs import RANGKIANG
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 MAX_MEGABYTES = 220  # of each process; the documented limit is 256 for a file of a gigabyte
 FILE_BYTES = 60_000_000
 BOMB_BYTES = 400_000_000
@@ -44,7 +43,6 @@ def peak_memory(process: subprocess.Popen[bytes]) -> dict[str, int]:
 
 def run_import(store: Store, path: Path, *words: str) -> tuple[int, dict[str, Any], dict[str, int]]:
     """Run an import; return exit code, last line and peak memory."""
-    # The program itself: a fork would have the memory of the whole product.
     process = subprocess.Popen(
         [RANGKIANG, "import", str(path), "--source", SOURCE, "--new-source", "--json", *words],
         env=store.environment,

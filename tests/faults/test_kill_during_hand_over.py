@@ -26,8 +26,8 @@ from tests.conftest import CHECKOUT
 from tests.fakes.mail_server import MailServer
 from tests.fakes.notices import loan_copy
 from tests.faults.killed_sender import address_of
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, add_institutions
 
 TEST = system("test")
@@ -47,7 +47,7 @@ def start(database: Database, port: int, key: Path) -> subprocess.Popen[bytes]:
     """Start a sender. It reads no settings of the tests."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)}
     words = [database.url.render_as_string(), str(port), str(key)]
-    return ForkedProcess(words, program="tests.faults.killed_sender:main", env=environment, cwd=CHECKOUT)
+    return start_program(words, program="tests.faults.killed_sender:main", env=environment, cwd=CHECKOUT)
 
 
 def lend(database: Database, count: int) -> list[UUID]:

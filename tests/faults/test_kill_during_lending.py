@@ -44,8 +44,8 @@ from tests.fakes.lending import ITEMS as ALL_ITEMS
 from tests.fakes.lending import add_items, barcode
 from tests.fakes.running import running
 from tests.faults.killed_lending import POINTS
-from tests.fork_server import ForkedProcess
 from tests.migrated import copied_database
+from tests.programs import start_program
 
 TEST = system("test")
 KILLED_LENDING = "tests.faults.killed_lending:main"
@@ -90,7 +90,7 @@ def token(databases: dict[str, Database]) -> str:
 def address(databases: dict[str, Database], tmp_path: Path) -> Iterator[str]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(tmp_path / "var"), "PYTHONPATH": str(CHECKOUT), "RATE_LIMIT": "0"}
-    with ForkedProcess([], program=KILLED_LENDING, env=environment, cwd=CHECKOUT) as process:
+    with start_program([], program=KILLED_LENDING, env=environment, cwd=CHECKOUT) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["address"]
         process.terminate()
@@ -210,7 +210,7 @@ def test_a_killed_import_of_loans_is_run_again_and_each_loan_comes_once(
 
     def run(point: str, number: int) -> tuple[int, bytes, bytes]:
         words = ["import", point, str(number), str(path), "--json"]
-        process = ForkedProcess(words, program=KILLED_LENDING, env=environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
+        process = start_program(words, program=KILLED_LENDING, env=environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
         output, errors = process.communicate(timeout=60)
         return process.wait(), output or b"", errors or b""
 

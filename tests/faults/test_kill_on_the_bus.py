@@ -16,8 +16,8 @@ from tests.example_services.installation import (
     installation_of,
     start_worker,
 )
-from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
+from tests.programs import start_program
 
 KILLED = "tests.example_services.kill_points:main"
 BUSES = ["local", pytest.param("amqp", marks=pytest.mark.servers)]
@@ -37,7 +37,7 @@ def run_until_killed(installation: Installation, role: str, point: str) -> None:
     if role == "handlers" and not installation.is_local:
         process = start_worker(installation.orders, manifest="tests.example_services.kill_points:ORDERS", KILL_AT=point)
     else:
-        process = ForkedProcess([role, point], program=KILLED, env=environment_of(installation.settings), cwd=CHECKOUT)
+        process = start_program([role, point], program=KILLED, env=environment_of(installation.settings), cwd=CHECKOUT)
     try:
         process.communicate(timeout=30)
     finally:

@@ -20,9 +20,8 @@ from tests import servers
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT, fresh_name
-from tests.fork_server import COMMAND, ForkedProcess
-from tests.forks import run_command
 from tests.migrated import copied_databases, copy_all
+from tests.programs import run_command, start_program
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -44,9 +43,9 @@ class Library:
         template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{folder}/var/{{service}}.db")
         self.owner_url = template.replace("{service}", "catalog")
 
-    def start(self, *words: str, program: str = COMMAND) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, program: str = "") -> subprocess.Popen[bytes]:
         words = (*words, "--json")
-        return ForkedProcess(words, program=program, env=self._environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
+        return start_program(words, program=program, env=self._environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
 
     def run(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Run a command; return its exit code and its last line."""

@@ -27,7 +27,7 @@ from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.faults.imports import cluster, write_records
 from tests.faults.rolling_restarts import LaggingNames, restart_all
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.servers.processes import free_port
 
 READY, LIVE = "/api/v1/health/ready", "/api/v1/health/live"
@@ -36,7 +36,7 @@ READY, LIVE = "/api/v1/health/ready", "/api/v1/health/live"
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = environment_with(DATA=str(tmp_path), PORT="0", CATALOG_URL="ipv4:127.0.0.1:1", DRAIN_SECONDS="1.5")
-    process = ForkedProcess(["gateway", "--json"], env=environment, cwd=CHECKOUT)
+    process = start_program(["gateway", "--json"], env=environment, cwd=CHECKOUT)
     yield process
     process.kill()
     process.communicate()

@@ -68,6 +68,15 @@ class Site:
         reply = self.http.post("/api/v1/check-outs", json=body, headers=self.headers("desk"))
         assert reply.status_code == 201, reply.text
 
+    def make(self, path: str, body: Any = None, *, headers: dict[str, str]) -> tuple[Any, Any]:
+        """Make something of a webhook. Returns the response, and what Location has for the same caller."""
+        headers = headers | {"Idempotency-Key": str(uuid.uuid4())}
+        made = self.http.post(path, json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        read = self.http.get(made.headers["Location"], headers=headers)
+        assert read.status_code == 200, (made.headers["Location"], read.text)
+        return made.json(), read.json()
+
     def call_back(self, body: bytes, *, signature: str | None = None, **headers: str) -> httpx.Response:
         signed = {"X-Hub-Signature-256": sign(body) if signature is None else signature}
         return self.http.post(PATH, content=body, headers={"Content-Type": "application/json", **signed, **headers})
@@ -178,10 +187,9 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
                 session, institution_id=PKS, name="kampus", role="partner_members", context=context, granter=None
             )
         token = site.keys.sign(clients.principal_of(client))
-        partner = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
-        made = site.http.post("/api/v1/webhooks", json=body, headers=partner)
-        assert made.status_code == 201, made.text
-        assert made.json()["with_members"] is True
+        partner = {"Authorization": f"Bearer {token}"}
+        made, webhook = site.make("/api/v1/webhooks", body, headers=partner)
+        assert (webhook["id"], webhook["with_members"]) == (made["id"], True)
         member = site.member("Rahma", "0812 6600 1155")
         for path in ("/api/v1/members?q=rahma", f"/api/v1/members/{member}"):
             assert site.http.get(path, headers=partner).status_code == 403, "events name members, and show nothing else"
@@ -191,22 +199,21 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         outgoing, read_scopes = OutgoingClient(allowed=networks(LOOPBACK)), ServiceOwners(site.notifications).scopes
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
         assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
-        path = f"/api/v1/webhooks/{made.json()['id']}"
+        path = f"/api/v1/webhooks/{made['id']}"
         tag = site.http.get(path, headers=partner).headers["ETag"]
         only_members = {"kinds": ["member.registered"]}
         changed = site.http.patch(path, json=only_members, headers=partner | {"If-Match": tag})
         assert (changed.status_code, changed.json()["kinds"]) == (200, ["member.registered"])
         assert site.http.patch(path, json=only_members, headers=partner | {"If-Match": tag}).status_code == 412
-        for act, name in (("pings", "kind"), ("secrets", "secret")):
-            partner["Idempotency-Key"] = str(uuid.uuid4())
-            answer = site.http.post(f"{path}/{act}", headers=partner)
-            assert (answer.status_code, bool(answer.json()[name])) == (201, True), answer.text
+        other, webhook = site.make(f"{path}/secrets", headers=partner)
+        assert (other["secret"] != made["secret"], webhook["id"]) == (True, made["id"])
+        queued, webhook = site.make(f"{path}/pings", headers=partner)
+        assert (queued["kind"], webhook["id"], webhook["waiting"]) == ("ping", made["id"], 1)
         assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
         [ping, _] = site.http.get(f"{path}/deliveries", headers=partner).json()["hits"]
         assert (ping["kind"], ping["attempts"][0]["status"]) == ("ping", 200)
-        partner["Idempotency-Key"] = str(uuid.uuid4())
-        replayed = site.http.post(f"{path}/replays", json={}, headers=partner)
-        assert (replayed.status_code, replayed.json()["count"]) == (201, 0)
+        replayed, webhook = site.make(f"{path}/replays", {}, headers=partner)
+        assert (replayed["count"], webhook["id"], webhook["state"]) == (0, made["id"], "active")
         with members.transaction(context) as session:
             clients.revoke_client(session, str(client.id))
         with database.transaction(TEST) as session:

@@ -130,7 +130,7 @@ def test_a_wrong_body_is_refused(http: httpx.Client, body: dict[str, Any], reaso
 
 def test_a_logo_and_photos_are_stored_served_and_removed(http: httpx.Client) -> None:
     logo = write(http, "PUT", f"{PKS}/logo", content=clear_png(600)).json()["picture"]
-    photo = write(http, "POST", f"{PKS}/photos", content=encoded(size=(2000, 900))).json()["picture"]
+    photo = write(http, "POST", f"{PKS}/photos", content=encoded(size=(2000, 900)) + bytes(5_000_000)).json()["picture"]
     front = write(http, "PUT", f"{PST}/photo", PST, content=encoded("WEBP", (500, 400))).json()["picture"]
     institution = http.get(PKS).json()
     assert (institution["logo"], institution["photos"], http.get(PST).json()["photo"]) == (logo, [photo], front)
@@ -172,8 +172,8 @@ def test_there_are_no_other_files(http: httpx.Client, path: str) -> None:
         (png(30_000, 30_000), 400, "PICTURE_PIXELS"),
         (encoded()[:-300], 400, "PICTURE_DAMAGED"),
         (b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><script/></svg>", 400, "SVG_NOT_ALLOWED"),
-        (b"\xff\xd8\xff" + bytes(2_500_000), 400, "PICTURE_BYTES"),
-        (bytes(4_000_000), 413, "BODY_TOO_LARGE"),
+        (b"\xff\xd8\xff" + bytes(12_600_000), 400, "PICTURE_BYTES"),
+        (bytes(14_000_000), 413, "BODY_TOO_LARGE"),
         (b"", 400, "PICTURE_FORMAT"),
     ],
 )  # fmt: skip

@@ -18,8 +18,10 @@ from chassis.security.auth import Principal, TokenState, sign_token
 from gateway import limits
 from gateway.callers import Callers, address_of
 from gateway.limits import MOST_CREDENTIALS, MOST_NETWORKS, Buckets, Concurrency, Limits
+from gateway.plans import Usage
 from gateway.request_guard import LIMIT_HEADERS
 from gateway.sessions import Sessions
+from rangkiang.members.v1.staff_pb2 import CountUsageReply, CountUsageRequest
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
@@ -144,6 +146,15 @@ def _token(account: str, *, session: str = "s", key: Ed25519PrivateKey = KEY) ->
     return b"authorization", f"Bearer {token}".encode()
 
 
+def _usage() -> Usage:
+    """Plans of a gateway that has no partner."""
+
+    async def exchange(_batch: CountUsageRequest, _key: str) -> CountUsageReply:
+        return CountUsageReply()
+
+    return Usage(exchange)
+
+
 def _callers() -> Callers:
     """Return callers that know no key yet."""
 
@@ -178,7 +189,7 @@ def test_the_networks_of_an_ipv6_site_share_a_larger_quota() -> None:
             statuses.append(200)
 
         statuses: list[int] = []
-        limit = Limits(app, quota=2, callers=_callers(), refuse=_add_status(statuses))
+        limit = Limits(app, quota=2, callers=_callers(), usage=_usage(), refuse=_add_status(statuses))
         for number in range(MOST_NETWORKS + 4):
             for _ in range(2):
                 await limit(_request(f"2001:db8:1:{number:x}::1"), None, None)
@@ -199,7 +210,7 @@ def test_cpu_time_of_a_request_takes_further_tokens() -> None:
             statuses.append(200)
 
         statuses: list[int] = []
-        limit = Limits(app, quota=100, callers=_callers(), refuse=_add_status(statuses))
+        limit = Limits(app, quota=100, callers=_callers(), usage=_usage(), refuse=_add_status(statuses))
         await limit({**_request("192.0.2.1"), "seconds": 1.5}, None, None)
         for address in ("192.0.2.1", "192.0.2.2"):
             await limit({**_request(address), "seconds": 0}, None, None)
@@ -231,7 +242,7 @@ def test_the_wait_is_that_of_the_bucket_without_tokens(monkeypatch: pytest.Monke
             responses.append(dict(message["headers"]))
 
         responses: list[dict[bytes, Any]] = []
-        limit = Limits(app, quota=60, callers=await _callers_with_keys(), refuse=refuse)
+        limit = Limits(app, quota=60, callers=await _callers_with_keys(), usage=_usage(), refuse=refuse)
         for number in (1, 2):
             address = f"2001:db8:1:{number}::1" if kind == "site" else "192.0.2.1"
             request = _request(address)

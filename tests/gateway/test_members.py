@@ -107,9 +107,9 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     sent = api.post(f"{path}/password-codes", {"send": True}).json()
     assert sent == {"code": None, "sent": True}
     code = api.post(f"{path}/password-codes").json()["code"]
-    slip = {"number": number, "code": code, "password": "lampu perahu kemarau"}
-    assert api.http.post("/passwords", json=slip).status_code == 204
-    assert api.http.post("/passwords", json=slip).status_code == 401
+    new_password = {"number": number, "code": code, "password": "lampu perahu kemarau"}
+    assert api.http.post("/passwords", json=new_password).status_code == 204
+    assert api.http.post("/passwords", json=new_password).status_code == 401
     other = api.post("/members", {"name": "Siti Ramah", "category": "umum"}).json()["id"]
     merge = api.post("/member-merges", {"kept_id": new.json()["id"], "merged_id": other})
     assert merge.status_code == 201
@@ -162,7 +162,7 @@ def test_forty_injections_in_every_field(api: Api) -> None:
         named = {refusal["facts"].get("field") for refusal in response.json()["refusals"]}
         # What is too long is refused before the service looks at it.
         too_long = "FIELD_TOO_LONG" in {refusal["reason"] for refusal in response.json()["refusals"]}
-        assert too_long or {f"/{name}" for name in (*CODED, "guardian_phone", "responsible_phone")} <= named, payload
+        assert too_long or {f"/{name}" for name in (*CODED, "guardian/phone", "responsible/phone")} <= named, payload
         free = {name: payload for name in FREE if name not in ("title_before", "title_after")}
         names = {"guardian": {"name": payload}, "responsible": {"name": payload, "position": payload}}
         response = api.patch(path, {**free, **names}, version)

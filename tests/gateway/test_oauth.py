@@ -23,7 +23,7 @@ from chassis.rpc.client import token_verifier
 from chassis.urls import resolve
 from services.members import commands
 from services.members.keys import Keys
-from services.members.roles import scopes_of
+from services.members.roles import roles, scopes_of
 from services.members.settings import MembersSettings
 from services.members.sign_in import clients
 from services.members.tables import RevokedToken
@@ -214,6 +214,9 @@ def test_the_metadata_document_names_what_there_is(library: Library) -> None:
     assert document["token_endpoint"] == f"{library.address}/oauth/token"
     assert document["revocation_endpoint"] == f"{library.address}/oauth/revoke"
     assert document["grant_types_supported"] == ["client_credentials"]
+    # Those of the roles of clients, without the two that only commands and the desk's pages use.
+    of_roles = scopes_of(role for role in roles() if role != "member")
+    assert set(document["scopes_supported"]) == of_roles - {"audit.read", "members.import"}
 
 
 def test_a_secret_is_not_accepted_on_a_connection_that_others_can_read(library: Library) -> None:

@@ -218,6 +218,7 @@ def test_an_operation_for_callers_declares_the_token_and_the_scope_of_clients(ht
     described = http.get("/openapi.json").json()
     security = {operation["operationId"]: operation["security"] for _, operation in operations(http)}
     assert security["check_in"] == [{"access_token": []}, {"client": ["loans.return"]}]
+    assert security["get_loan"][1:] == [{"client": ["loans.read"]}, {"client": ["facts.loans"]}]
     assert security["list_own_loans"] == [{"access_token": []}]
     assert security["search"] == security["sign_in"] == []
     scopes = described["components"]["securitySchemes"]["client"]["flows"]["clientCredentials"]["scopes"]

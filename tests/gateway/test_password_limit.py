@@ -21,7 +21,6 @@ from tests.fakes.running import served_catalog, served_gateway
 
 PEOPLE = 50
 CALLS = password_limit.AT_ONCE + 1  # of one process
-PLACES = passwords.AT_ONCE + passwords.MOST_WAITING
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,23 @@ def no_hash_is_computed() -> Iterator[None]:
         end.set()
 
 
-def calls_in_members() -> int:
-    """Return how many calls hold a place in the members service."""
-    return PLACES - passwords._places._value
+@pytest.fixture
+def in_members(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """An item for each call that holds a place in the members service."""
+    held: list[None] = []
+    place = passwords.place
+
+    @contextmanager
+    def counted_place() -> Iterator[None]:
+        with place():
+            held.append(None)
+            try:
+                yield
+            finally:
+                held.pop()
+
+    monkeypatch.setattr(passwords, "place", counted_place)
+    return held
 
 
 async def sign_in(http: httpx.AsyncClient, user: str) -> httpx.Response:
@@ -54,7 +67,7 @@ async def sign_in(http: httpx.AsyncClient, user: str) -> httpx.Response:
 
 
 def test_everybody_signs_in_although_few_calls_are_in_members_at_once(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    address: str, in_members: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(password_limit, "WAIT_SECONDS", 60.0)
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 60.0)
@@ -64,17 +77,17 @@ def test_everybody_signs_in_although_few_calls_are_in_members_at_once(
         async with httpx.AsyncClient(base_url=address, verify=False, timeout=60) as http:
             with no_hash_is_computed():
                 running = [asyncio.create_task(sign_in(http, users[n % len(users)])) for n in range(PEOPLE)]
-                await asyncio.to_thread(eventually, lambda: calls_in_members() == CALLS)
+                await asyncio.to_thread(eventually, lambda: len(in_members) == CALLS)
                 # Members answers others meanwhile.
                 client = {"client_id": "unknown", "client_secret": "unknown"}
                 assert (await http.post("/api/v1/tokens", json=client)).status_code == 401
-                assert calls_in_members() == CALLS
+                assert len(in_members) == CALLS
                 assert not [task for task in running if task.done()]
             return await asyncio.gather(*running)
 
     responses = asyncio.run(all_sign_in())
     assert Counter(response.status_code for response in responses) == {200: PEOPLE}
-    assert calls_in_members() == 0
+    assert len(in_members) == 0
 
 
 def test_a_sign_in_that_waited_two_seconds_is_refused_with_a_time_to_try_again(

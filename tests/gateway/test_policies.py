@@ -60,6 +60,9 @@ def test_rules_are_read_changed_and_sent_back(api):
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"0"')
     rules = answer.json()
     rules["rows"][0] |= {"loan_limit": 4, "last_due_on": "2026-12-18"}
+    for row in rules["rows"][1:]:  # they inherit both
+        row["last_due_on"] = "2026-12-18"
+        row["loan_limit"] = 4 if "loan_limit" in row["inherits"] else row["loan_limit"]
     judged = put(api, "/policies", {**rules, "dry_run": True}, answer.headers["ETag"])
     assert (judged.status_code, judged.headers["ETag"]) == (200, '"0"')
     assert judged.json()["preview"] == {"loans": 0, "refused": 0, "longer": 0, "shorter": 0}
@@ -69,6 +72,11 @@ def test_rules_are_read_changed_and_sent_back(api):
     late = put(api, "/policies", {**rules, "default_category": "anak"}, answer.headers["ETag"])
     assert (late.status_code, late.json()["reason"]) == (412, "VERSION_OUTDATED")
     assert api.put("/policies", json=rules).status_code == 428
+    [version] = api.get("/policies/versions").json()["hits"]
+    assert (version["version"], version["rows"]) == (1, len(rules["rows"]))
+    assert api.get("/policies/versions/1").json()["rows"] == rules["rows"]
+    missing = api.get("/policies/versions/2")
+    assert (missing.status_code, missing.json()["reason"]) == (404, "POLICY_VERSION_NOT_FOUND")
 
 
 def test_rules_with_faults_are_refused_with_each_of_them(api):
@@ -97,6 +105,7 @@ def test_the_service_judges_every_number_up_to_the_bound_of_the_api(api):
 
 def test_a_row_of_the_api_has_the_defaults_of_the_service():
     given = PolicyRowBody().model_dump()
+    assert given.pop("inherits") == []
     stored = write_rows([PolicyRow()])[0]
     assert given == {
         name: None if value in ("", 0) and given[name] is None else value for name, value in stored.items()

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from chassis.models import choices
 from chassis.security.auth import Principal
 from gateway.api import search
 from gateway.formats import FORMATS
-from rangkiang.catalog.v1.facets_pb2 import Filter
+from rangkiang.catalog.v1.facets_pb2 import Filters
 from services.members.keys import Keys
 from services.members.settings import MembersSettings
 from tests.conftest import CHECKOUT
@@ -116,7 +115,7 @@ def test_a_plain_route_responds_as_fastapi_does(http: httpx.Client, by_fastapi: 
     assert {**response.json(), "instance": "", "type": ""} == {**expected.json(), "instance": "", "type": ""}
 
 
-@pytest.mark.parametrize("facet", choices(Filter, "facet"))
+@pytest.mark.parametrize("facet", [field.name for field in Filters.DESCRIPTOR.fields])
 def test_every_facet_can_be_counted_and_restricts_a_search(http: httpx.Client, facet: str) -> None:
     response = http.get("/api/v1/search", params={facet: "x", "facets": facet})
     assert response.status_code == 200, response.text

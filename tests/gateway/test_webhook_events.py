@@ -11,10 +11,11 @@ import jsonschema
 import pytest
 
 from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import NumberedRecord, RecordChangesNumbered
 from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.notifications.tables import WebhookEvent
 from services.notifications.webhooks.delivery import body_of
-from services.notifications.webhooks.events import SCOPES, PartnerEvent, loan_event
+from services.notifications.webhooks.events import SCOPES, PartnerEvent, loan_event, record_events
 from services.notifications.webhooks.subscriptions import PING
 from tests.described import document
 
@@ -71,3 +72,15 @@ def test_events_of_loans_are_as_described(kind: str, member_id: UUID | None) -> 
 def test_events_without_facts_are_as_described(kind: str) -> None:
     body = sent(PartnerEvent(kind, new_id(), {}, MEMBER), MEMBER)
     jsonschema.Draft202012Validator(schema_of(kind)).validate(body)
+
+
+def test_an_event_of_records_is_as_described() -> None:
+    records = [
+        NumberedRecord(id=str(new_id()), version=2, change_number=1, title="Judul"),
+        NumberedRecord(id=str(new_id()), version=2, change_number=2, is_deleted=True),
+    ]
+    event = RecordChangesNumbered(institution_id=str(new_id()), institution="PKS", epoch="e", records=records)
+    changed, deleted = record_events(event)
+    assert (changed.kind, deleted.kind) == ("records.changed", "records.deleted")
+    for part in (changed, deleted):
+        jsonschema.validate(sent(part, None), schema_of(part.kind))

@@ -26,11 +26,12 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess
-from tests.forks import run_command
+from tests.programs import run_command, start_program
 from tests.servers.cluster import Cluster
 
 READY_SECONDS = 120
+# Settings of both editions: sandboxes, and webhooks to receivers of tests.
+OPTIONS = {"SANDBOX": "on", "OUTGOING_PRIVATE_NETWORKS": "127.0.0.0/8"}
 COMMAND_SECONDS = 100
 LOG = "server.log"
 
@@ -133,14 +134,14 @@ class Library:
 def embedded(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     """Start the embedded edition: `up --workers 2` in a folder. A ranked library has the results of QUERIES."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1", "SANDBOX": "on"}
+    environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1", **OPTIONS}
     spans = Receiver()
     command = ["up", "--workers", "2", "--json"]
     traced = environment | spans.variables
     with (
         closing(spans),
         (folder / LOG).open("wb") as log,
-        ForkedProcess(command, env=traced, cwd=CHECKOUT, stderr=log) as process,
+        start_program(command, env=traced, cwd=CHECKOUT, stderr=log) as process,
     ):
         try:
             assert process.stdout is not None
@@ -156,7 +157,7 @@ def cluster(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     """Start the cluster edition with its own databases, virtual host and index; ranked as `embedded`."""
     prefix = f"journey_{uuid.uuid4().hex[:8]}_"
     processes = Cluster(prefix=prefix)
-    environment = {**processes.environment, "DATA": str(folder / "var"), "SANDBOX": "on"}
+    environment = {**processes.environment, "DATA": str(folder / "var"), **OPTIONS}
     spans = Receiver()
     processes.environment = environment | spans.variables
     try:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
 
 COMMAND_SECONDS = 100
 
@@ -71,12 +70,9 @@ class Program:
     """The command `rangkiang` of one tree of sources, with one set of settings.
 
     The packages are those of this checkout's environment; the sources come first on the path.
-
-    forks  run commands in forks of a process that has imported a release, which pays from the third command on; those
-           of this checkout are always forks
     """
 
-    def __init__(self, sources: Path, settings: Mapping[str, str], *, forks: bool = False) -> None:
+    def __init__(self, sources: Path, settings: Mapping[str, str]) -> None:
         names = {*settings, "PYTHONPATH"}
         inherited = {
             name: value for name, value in os.environ.items() if not name.endswith("_URL") and name not in names
@@ -84,15 +80,10 @@ class Program:
         self._environment = {**inherited, **settings, "PYTHONPATH": str(sources)}
         self._sources = sources
         self._program: str = tomllib.loads((sources / "pyproject.toml").read_text())["project"]["scripts"]["rangkiang"]
-        self._forks = forks or sources == CHECKOUT
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command."""
         words = (*words, "--json")
-        if self._forks:
-            return ForkedProcess(
-                words, program=self._program, env=self._environment, cwd=self._sources, sources=self._sources
-            )
         module, function = self._program.split(":")
         program = (
             f"import sys, {module}; sys.argv[0] = 'rangkiang'\n"

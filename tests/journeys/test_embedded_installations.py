@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -22,10 +21,9 @@ from chassis.settings import load_for, variables
 from tests.architecture.manifests import compose, kubernetes, pod_of, rendered
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.servers import processes
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 UNIT = CHECKOUT / "systemd" / "rangkiang.service"
 READY_SECONDS = 150
 
@@ -129,8 +127,8 @@ def test_the_unit_does_not_run_as_root_and_writes_only_to_its_data():
     assert "ReadWritePaths" not in unit
 
 
-def run(installation: Installation, folder: Path, *command: str, port: int, forks: bool) -> subprocess.Popen[bytes]:
-    """Start a command as the installation does, as the program itself or as a fork; its paths are in `folder`."""
+def run(installation: Installation, folder: Path, *command: str, port: int) -> subprocess.Popen[bytes]:
+    """Start a command as the installation does: its paths are in `folder`."""
     data = folder / "data"
     environment = {
         name: value.replace(installation.data, str(data)) for name, value in installation.environment.items()
@@ -139,9 +137,7 @@ def run(installation: Installation, folder: Path, *command: str, port: int, fork
     environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOST": "127.0.0.1", "PORT": str(port)}
     if installation.environment.get("ENVIRONMENT") == "production":
         assert environment["PUBLIC_URL"]
-    if forks:
-        return ForkedProcess(command, env=environment, cwd=folder)
-    return subprocess.Popen([RANGKIANG, *command], env=environment, cwd=folder, stdout=subprocess.PIPE)
+    return start_program(command, env=environment, cwd=folder)
 
 
 def is_ready(port: int) -> bool:
@@ -157,7 +153,7 @@ def is_ready(port: int) -> bool:
 def test_an_installation_starts_and_stops_in_its_time(kind, tmp_path):
     installation, port = INSTALLATIONS[kind](), processes.free_port()
     # All three run the same program: the unit starts it as such, and the others differ in their settings.
-    server = run(installation, tmp_path, *installation.command, port=port, forks=kind != "systemd")
+    server = run(installation, tmp_path, *installation.command, port=port)
     try:
         deadline = time.monotonic() + READY_SECONDS
         while not is_ready(port):
@@ -178,9 +174,9 @@ def test_the_command_of_the_cron_job_imports_a_folder_and_changes_nothing_the_se
     (files / "koha.mrc").write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
     command = [word.replace("/import/", f"{tmp_path}/import/") for word in kubernetes("prod")["catalog-import"].command]
     installation = kubernetes_installation()
-    assert run(installation, tmp_path, "migrate", port=0, forks=True).wait(timeout=60) == 0
+    assert run(installation, tmp_path, "migrate", port=0).wait(timeout=60) == 0
     for created, unchanged in ((20, 0), (0, 20)):
-        importing = run(installation, tmp_path, *command, port=0, forks=True)
+        importing = run(installation, tmp_path, *command, port=0)
         output, _ = importing.communicate(timeout=60)
         assert importing.returncode == 0
         summary = json.loads(output.splitlines()[-1])

@@ -30,9 +30,8 @@ from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess
-from tests.forks import run_command
 from tests.migrated import create_migrated
+from tests.programs import run_command, start_program
 from tests.servers.cluster import Cluster
 
 HANDLED = "process note_source"
@@ -69,7 +68,8 @@ def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:
         assert lease is not None
         _run(environment, "import", str(file), "--source", "surau", "--new-source")
         listener = Resources(settings=settings, database=orders, service=LISTENING)
-        assert drain(Relay(database, LocalBus([listener]))) == 1
+        # The event of the record, and that of its change number.
+        assert drain(Relay(database, LocalBus([listener]))) == 2
         lease.release()
         telemetry.start(settings, "orders")
         with closing(Deliveries(listener)) as deliveries:
@@ -77,7 +77,7 @@ def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:
         telemetry.stop()
     assert receiver.chains(HANDLED) == [[(HANDLED, "orders"), ("rangkiang import", "command")]]
 
-    up = ForkedProcess(["up", "--json"], env=environment, cwd=CHECKOUT)
+    up = start_program(["up", "--json"], env=environment, cwd=CHECKOUT)
     try:
         assert up.stdout is not None
         address = json.loads(up.stdout.readline())["address"]

@@ -25,9 +25,9 @@ from chassis.ids import new_id
 from tests import servers as development
 from tests.builders import book, iso
 from tests.conditions import eventually
-from tests.fork_server import COMMAND, fork_server
 from tests.journeys.library import search_results
 from tests.journeys.test_operations_doc import START, STOP, english, sections
+from tests.programs import BIN
 from tests.servers import postgres, state
 from tests.servers.cluster import SERVICES, Cluster
 
@@ -54,7 +54,7 @@ class Installation:
         self.environment = {
             **self.cluster.environment,
             "DATABASE_OWNER_URL": self.cluster.owner_url,
-            "PATH": f"{fork_server(COMMAND).folder}:{os.environ['PATH']}",
+            "PATH": f"{BIN}:{os.environ['PATH']}",
         }
         role = f"LOGIN CREATEDB NOSUPERUSER NOBYPASSRLS PASSWORD '{server.password}'"
         self.sql(f"CREATE ROLE {self.owner} {role}")

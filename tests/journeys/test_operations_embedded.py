@@ -21,14 +21,13 @@ from tests.architecture import recipe
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import COMMAND, ForkedProcess, fork_server
 from tests.journeys.library import search_results
 from tests.journeys.releases import Program, recorded_releases, unpack
 from tests.journeys.test_operations_doc import START, STOP, english, sections
+from tests.programs import start_program
 from tests.servers import processes
 
-RANGKIANG = str(CHECKOUT / ".venv" / "bin" / "rangkiang")
-READY_SECONDS = 60
+READY_SECONDS = 120
 COMMAND_SECONDS = 120
 LATER = "zyxwvuts"  # a word of no record of the sample
 TIMER = "systemctl enable --now rangkiang-backup.timer"
@@ -55,7 +54,6 @@ class Machine:
         for made_by_root in (self.data, self.backups):
             made_by_root.mkdir()
         self.server: subprocess.Popen[bytes] | None = None
-        self.is_started = False
         self.shell = ""
         self.origin = self._origin()
 
@@ -101,20 +99,13 @@ class Machine:
         return result.stdout
 
     def make_environment(self) -> None:
-        """Give the clone this checkout's environment, so that `.ci/setup` finds it made and downloads nothing.
-
-        What the operator types as `rangkiang` is a fork of a process that has imported the clone.
-        """
+        """Give the clone this checkout's environment, so that `.ci/setup` finds it made and downloads nothing."""
         recipe.copy_bytecode(self.program)
         environment = self.program / ".venv"
         (environment / "bin").mkdir(parents=True)
         for entry in (*(CHECKOUT / ".venv").iterdir(), *(CHECKOUT / ".venv" / "bin").iterdir()):
-            if entry.name not in (".dev", ".run", "bin", "rangkiang"):
+            if entry.name not in (".dev", ".run", "bin"):
                 (environment / entry.relative_to(CHECKOUT / ".venv")).symlink_to(entry)
-        forks = fork_server(COMMAND, self.program).folder
-        command = environment / "bin" / "rangkiang"
-        command.write_text(f'#!/bin/sh\nexec {forks}/rangkiang "$@"\n')
-        command.chmod(0o755)
         state = hashlib.sha256(b"".join((self.program / name).read_bytes() for name in ("uv.lock", "pyproject.toml")))
         (environment / ".run").write_text(state.hexdigest()[:16] + "\n")
 
@@ -130,7 +121,7 @@ class Machine:
         self.settings.write_text(text.replace("\nPORT=8080\n", f"\nPORT={self.port}\n"))
 
     def start(self) -> None:
-        """Do what systemd does with the unit. The first time, the program itself starts and imports the clone."""
+        """Do what systemd does with the unit."""
         self.stop()
         unit = configparser.RawConfigParser(strict=False)
         unit.optionxform = str  # type: ignore[assignment,method-assign]
@@ -140,11 +131,7 @@ class Machine:
         environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.program)}
         program, *words = unit["Service"]["ExecStart"].split()
         assert program == str(self.program / ".venv" / "bin" / "rangkiang")
-        if self.is_started:
-            self.server = ForkedProcess(words, env=environment, cwd=self.data, stdout=None, sources=self.program)
-        else:
-            self.server = subprocess.Popen([RANGKIANG, *words], env=environment, cwd=self.data)
-        self.is_started = True
+        self.server = start_program(words, env=environment, cwd=self.data, stdout=None, sources=self.program)
         eventually(lambda: self.get("/health/ready") is not None, seconds=READY_SECONDS)
 
     def back_up_by_timer(self) -> None:

@@ -17,13 +17,11 @@ from typing import IO
 
 from chassis.service import discover, load
 from tests import servers
-from tests.fork_server import COMMAND, WORKER, ForkedProcess
-from tests.forks import run_command
 from tests.migrated import create_migrated
+from tests.programs import run_command, start_program
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
 WITHOUT_CONSUMERS = {service.name for service in discover() if not service.consumers}
 READY_SECONDS = 150
@@ -32,8 +30,7 @@ READY_SECONDS = 150
 class Cluster:
     """The processes of the cluster edition, with databases, queues and an index of one prefix.
 
-    prefix    prefix of the names of databases, virtual host and index; empty for those of development, whose processes
-              are those of the program itself; others are forks
+    prefix    prefix of the names of databases, virtual host and index; empty for those of development
     services  the services that run
     checkout  folder of their sources
     """
@@ -134,16 +131,9 @@ class Cluster:
     def _start(self, name: str, *command: str, **changes: str) -> None:
         self._commands.setdefault(name, (command, changes))
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
-        if self.prefix:
-            program, words = (WORKER, command[1:]) if command[0] == "work" else (COMMAND, command)
-            process: subprocess.Popen[bytes] = ForkedProcess(
-                words, program=program, env=environment, cwd=self.checkout, stderr=self.log, sources=self.checkout
-            )
-        else:
-            process = subprocess.Popen(
-                [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE, stderr=self.log
-            )
-        self.processes[name] = process
+        self.processes[name] = start_program(
+            command, env=environment, cwd=self.checkout, stderr=self.log, sources=self.checkout
+        )
 
     def _identity(self, service: str) -> dict[str, str]:
         """The certificate of a process, by which the others know it."""

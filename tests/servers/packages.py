@@ -46,6 +46,8 @@ Absent = Callable[[], bool]
 TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
     "curl": lambda: shutil.which("curl") is None,
+    "libcatmandu-oai-perl": lambda: not Path("/usr/share/perl5/Catmandu/Importer/OAI.pm").exists(),
+    "libcatmandu-sru-perl": lambda: not Path("/usr/share/perl5/Catmandu/Importer/SRU.pm").exists(),
     "libnet-z3950-simple2zoom-perl": lambda: not Path("/usr/share/perl5/Net/Z3950/Simple2ZOOM.pm").exists(),
     "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
     "prometheus": lambda: shutil.which("promtool") is None,

@@ -106,7 +106,7 @@ def check_accessibility(page: Page) -> None:
     page.evaluate(OPEN_ALL)
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     page.evaluate(SET_FONT_SIZE, "100%")
-    assert small_targets(page) == [], page.url
+    assert (small := small_targets(page)) == [], (page.url, small)
     page.evaluate(Axe().axe_script)
     check_rules(page)
 

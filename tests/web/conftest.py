@@ -65,6 +65,20 @@ FILTERS = """() => new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error('the filters are not loaded')), 30_000);
 })"""
 
+# Fills in and sends the form with this action, past the scripts of the page.
+SEND = """([action, values]) => {
+    const form = [...document.forms].find(form => new URL(form.action).pathname === action);
+    for (const [name, value] of Object.entries(values)) {
+        const known = form.elements.namedItem(name);
+        if (known && known.matches && known.matches('select, textarea, input:not([type=checkbox], [type=radio])')) {
+            known.value = value;
+        } else {
+            form.append(Object.assign(document.createElement('input'), {type: 'hidden', name, value}));
+        }
+    }
+    HTMLFormElement.prototype.submit.call(form);
+}"""
+
 
 def wait_for_filters(page: Page) -> None:
     """Wait until the filters, which load after the hits, are on the page."""

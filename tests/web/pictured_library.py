@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
@@ -20,12 +21,15 @@ from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of, copy_institutions
+from services.circulation.policies import read_rows
+from services.circulation.policies_store import current_policies, save_policies
 from services.circulation.tables import Borrower, Loan
 from services.members.keys import Keys
 from services.members.people import store as members_store
 from services.members.people.act_links import OPT_OUT, RENEW, ActLink, make_token
 from services.members.people.store import NewMember
 from services.members.settings import MembersSettings
+from services.members.sign_in import clients, usage
 from services.notifications import institutions as notice_institutions
 from services.notifications.channels.webpush import make_keys
 from tests.fakes.accounts import PASSWORD, TEST, Staff, add_institution, add_staff
@@ -84,7 +88,7 @@ def pictured_library(folder: Path) -> Iterator[PicturedLibrary]:
         desk.sign_in(admin)
         desk.open("/desk")
         desk.send("/desk/branch", {"branch": f"{OWN}/{BRANCH}"})
-        ids = {"colleague": colleague.id, **_add_members(desk), **_add_partners(desk)}
+        ids = {"colleague": colleague.id, "partner": _add_partner(), **_add_members(desk), **_add_partners(desk)}
         _use_own_account(desk, reader, ids["member"])
         ids |= add_notices(LIBRARY, ids, branch=PST) | _make_links(ids)
         wait_for_hours(address)
@@ -130,16 +134,43 @@ def _add_library() -> None:
         version = calendar_of(session, branch.id).version
         context = Context(institution=INSTITUTION_ID, actor="test")
         save_calendar(session, branch, version=version, document=calendar, context=context)
+        _save_rules(session, context)
     add_items(LIBRARY)
     with running["notifications"].database.transaction(TEST) as session:
         notice_institutions.copy_institutions(session, [copy])
+
+
+def _save_rules(session: Session, context: Context) -> None:
+    """Save two versions of the lending rules: the default ones with another limit, then a row for children."""
+    rules = current_policies(session, LIBRARY)
+    rows = [replace(rules.rows[0], loan_limit=4), *rules.rows[1:]]
+    for version in (rules.version, rules.version + 1):
+        save_policies(session, LIBRARY, version=version, rows=rows, default_category="umum", context=context)
+        rows = [*rows, *read_rows([{"category": "anak", "loan_limit": 2, "unit": "day", "period": 14}])]
+
+
+def _add_partner() -> str:
+    """Add a client that harvests, with a plan of its own and the counts of a month. Returns its id."""
+    with running["members"].database.transaction(TEST) as session:
+        client, _ = clients.add_client(
+            session, institution_id=LIBRARY, name="onesearch", role="partner", context=TEST, granter=None
+        )
+        usage.set_limits(client, {"requests_a_day": 50_000})
+        counts = [
+            usage.Count(client.id, date(2026, 11, day), protocol, 412 * day, records * day, day // 3)
+            for day in (1, 2, 3, 15, 30)
+            for protocol, records in (("oai", 40_120), ("sru", 3_980), ("z3950", 210), ("daia", 0))
+        ]
+        usage.add_counts(session, counts)
+        return str(client.id)
 
 
 def _add_members(desk: Visitor) -> dict[str, str]:
     """Register members and lend to them; some loans are overdue. Returns the ids of those who have pages."""
     path = register(
         desk, name="Siti Rahmawati", phone="0812 6611 2200", email="siti@contoh.example", birth_place="Solok",
-        birth_date="1991-04-21", address="Jl. Pandan No. 4, Kampung Jawa, Kota Solok", occupation="Guru", sex="female",
+        nik="1372016104910002", birth_date="1991-04-21",
+        address="Jl. Pandan No. 4, Kampung Jawa, Kota Solok", occupation="Guru", sex="female",
         evidence=["ktp", "kk"], note="Minta ditelepon setelah pukul 16.00.",
     )  # fmt: skip
     member = path.rpartition("/")[2]

@@ -147,12 +147,14 @@ def _add_webhook(session: Session, master: MasterKey, institution: UUID) -> str:
         )
     )  # fmt: skip
     session.flush()
+    failed = [{"at": now.isoformat(), "status": 500, "milliseconds": 412, "reason": "HTTP_500"}] * 3
     for number in range(12):
         session.add(
             WebhookEvent(
                 id=new_id(), institution_id=institution, webhook_id=webhook_id,
                 kind="loan.returned" if number % 3 == 0 else "loan.opened", facts={}, member_id=None, occurred_at=now,
                 made_at=now, delivered_at=now if number < 10 else None,
+                attempts=failed if number == 10 else None,
             )
         )  # fmt: skip
     return str(webhook_id)

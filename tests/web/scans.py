@@ -86,3 +86,8 @@ def wait_until_sent(page: Page) -> list[str]:
     """Wait until no scan waits. Returns the headings of the outcomes, the newest first."""
     expect(page.locator(".outcome.waiting")).to_have_count(0, timeout=60_000)
     return page.locator(".outcome .word").all_inner_texts()
+
+
+def focused(page: Page) -> str:
+    """Return the id of the element that has the focus."""
+    return str(page.evaluate("document.activeElement.id"))

@@ -104,7 +104,7 @@ def test_the_service_worker_keeps_files_and_the_offline_page_alone(http: httpx.C
     files = re.findall(r'"([^"]+)"', listed[1])
     assert files
     assert all(file.startswith("/static/") and http.get(file).status_code == 200 for file in files)
-    assert len(script) < 3_000
+    assert len(script) < 3_500
     offline = http.get("/offline").text
     assert "Tidak ada sambungan" in offline
     assert "No connection" in offline

@@ -1,7 +1,9 @@
-"""Overdue loans, letters, slips and the reader's own loans; and how the pages of lending look on every screen."""
+"""Overdue loans, letters, loan slips and the reader's own loans; and how the pages of lending look on every screen."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import uuid
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from chassis import clock
 from chassis.audit import acts
 from chassis.context import system
 from gateway import sessions
+from gateway.web.desk import overdue
 from services.circulation.tables import Borrower, Loan
 from tests.conditions import eventually
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
@@ -70,9 +73,18 @@ def make_overdue(card: str) -> None:
         session.execute(update(Loan).where(Loan.borrower_id.in_(own)).values(**values))
 
 
-def test_overdue_loans_are_listed_by_class_with_a_letter_for_each_and_a_file(desk: Visitor, shelf: Shelf) -> None:
+def contact_looks(member: str) -> int:
+    """Return how often the audit of members records that somebody read contact data of a member."""
+    query = select(func.count()).where(acts.c.act == "members.read_contact", acts.c.object == member)
+    with running["members"].database.reading(system("test")) as session:
+        return session.scalar(query) or 0
+
+
+def test_overdue_loans_are_listed_by_class_with_a_letter_for_each_and_a_file(
+    desk: Visitor, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for group, item in zip(("XI A", "XI B"), shelf.take(2), strict=True):
-        number = new_card(desk, f"Siswa {group}", group=group)
+        number = new_card(desk, f"Siswa {group}", group=group, phone="0812 6600 1122")
         desk.open("/desk")
         scan(desk, number)
         scan(desk, item)
@@ -86,12 +98,37 @@ def test_overdue_loans_are_listed_by_class_with_a_letter_for_each_and_a_file(des
     [letter] = desk.page.xpath("//article")
     assert "XI B" in letter.text_content()
     assert "Siswa XI A" not in desk.text
-    response = desk.http.get("/desk/overdue.csv")
+    response = desk.http.get("/desk/overdue.csv?group=XI+B")
     assert response.headers["Content-Type"].startswith("text/csv")
-    assert "Siswa" not in response.text
+    [line] = csv.DictReader(io.StringIO(response.text.lstrip("\ufeff")))
+    assert (line["barcode"], line["name"], line["phone"]) == (item, "Siswa XI B", "'+6281266001122")
+    eventually(lambda: contact_looks(line["member"]) == 1, seconds=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(overdue, "may", lambda _request, scope: scope != "members.contact")
+        without = desk.http.get("/desk/overdue.csv?group=XI+B")
+    assert "Siswa" not in without.text
+    assert "phone" not in without.text
     desk.open("/desk")
     assert "late" in scan(desk, item, mode="return")
     assert "suspended" in said(desk)
+
+
+def test_who_edits_items_reaches_a_scanned_item_and_those_on_loan(
+    address: str, desk: Visitor, shelf: Shelf, card: str
+) -> None:
+    [item] = shelf.take(1)
+    desk.open("/desk")
+    scan(desk, card)
+    scan(desk, item)
+    outcome, loan = (
+        desk.page.xpath(f"{place}//a[starts-with(@href, '/catalogue/items/')]/@href")
+        for place in ("//li[contains(@class, 'outcome')]", "//ul[contains(@class, 'loans')]")
+    )
+    assert len(outcome) == 1
+    assert outcome == loan
+    with at_desk(address, add_staff(new_user("desk"), "desk")) as other:
+        scan(other, item, mode="return")
+        assert "/catalogue/" not in other.response.text
 
 
 def suspended(desk: Visitor, shelf: Shelf, name: str) -> str:
@@ -157,17 +194,24 @@ def test_a_suspension_ends_with_a_reason_in_the_list(address: str, desk: Visitor
 
 
 def test_a_slip_has_58_millimetres_and_no_name(page: Page, desk: Visitor, card: str, shelf: Shelf) -> None:
-    [item] = shelf.take(1)
-    type_scans(page, card, item)
+    first, second = shelf.take(2)
+    type_scans(page, card, first, second)
     wait_until_sent(page)
+    page.context.add_init_script(
+        "prints = closes = 0; window.print = () => { prints += 1; }; window.close = () => { closes += 1; }"
+    )
     with page.context.expect_page() as opened:
         page.keyboard.press("Alt+c")
     slip = opened.value
-    slip.wait_for_load_state()
-    assert item in slip.locator(".slip58").inner_text()
-    assert "Peminjam" not in slip.locator(".slip58").inner_text()
+    slip.wait_for_function("window.prints === 1")
+    text = slip.locator(".slip58").inner_text()
+    assert first in text
+    assert second in text
+    assert text.count("Due ") == 1  # both are due on one day
+    assert "Peminjam" not in text
     [width] = {round(float(box) / 72 * 25.4) for box in MEDIA_BOX.findall(slip.pdf(prefer_css_page_size=True))}
     assert width == 58
+    slip.wait_for_function("window.closes > 0")  # once it is printed
     slip.close()
 
 
@@ -198,7 +242,7 @@ def test_the_reader_sees_until_when_and_renews_one_or_all(
         reader.send(first)
         assert "Renewed" in reader.text
         [refused] = reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")
-        assert "renewals is reached" in refused.text_content()
+        assert "No renewals left" in refused.text_content()
         reader.send("/account/loans/renewals")
         assert "2 loans renewed" in reader.text
         assert len(reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")) == 3

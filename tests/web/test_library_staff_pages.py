@@ -95,6 +95,14 @@ def test_a_branch_is_previewed_and_saved_and_readers_see_it_at_once(manager: Vis
     assert "Reading room" in public
 
 
+def test_the_colour_of_cards_is_chosen_and_stays_unset_until_then(manager: Visitor, catalog: FakeCatalog) -> None:
+    manager.open(INSTITUTION)
+    assert manager.form(INSTITUTION)["card_colour"] == "#1c2e42"
+    manager.send(INSTITUTION, {"card_colour": "#0b5d4e"}, follow=False)
+    assert list(catalog.request.fields) == ["card_colour"]
+    assert catalog.institutions["KOTASOLOK"].card_colour == "#0b5d4e"
+
+
 def test_only_fields_that_were_changed_are_sent(manager: Visitor, catalog: FakeCatalog) -> None:
     manager.open(INSTITUTION)
     manager.send(INSTITUTION, {"motto.id": "Membaca untuk semua", "motto.en": "Reading for all"}, follow=False)

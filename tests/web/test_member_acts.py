@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from datetime import timedelta
 
+import pypdfium2
 import pytest
 import zxingcpp
 from axe_playwright_python.sync_playwright import Axe
@@ -49,6 +50,39 @@ def test_a_membership_is_renewed_and_a_date_that_has_passed_is_refused_at_its_fi
     assert f"until {end.day} " in desk.text
 
 
+def test_a_second_renewal_on_one_day_asks_first(desk: Visitor) -> None:
+    path = register(desk, name="Nurhayati Twice")
+    desk.open(path)
+    desk.send(f"{path}/renewals")
+    desk.open(path)
+    desk.send(f"{path}/renewals")
+    assert desk.response.status_code == 400
+    assert "was renewed today" in desk.page.xpath("//*[@id='again-error']")[0].text_content()
+    assert desk.send(f"{path}/renewals", {"again": "1"}).url.path == path
+
+
+def test_the_nik_is_masked_until_a_button_asks_for_it(desk: Visitor) -> None:
+    nik = "1372015203880031"
+    path = register(desk, name="Nik Masked", nik=nik)
+    desk.open(path)
+    assert nik not in desk.response.text
+    assert "137201••••••••31" in desk.text
+    desk.send(f"{path}/nik")
+    assert nik in desk.text
+    desk.open(f"{path}/edit")
+    assert nik not in desk.response.text
+    desk.send(f"{path}/edit", {"occupation": "Guru"})
+    assert "137201••••••••31" in desk.text
+    desk.open("/members/new")
+    desk.send("/members/new", {"category": "umum", "name": "Other Person", "nik": nik})
+    assert desk.response.status_code == 409
+    assert path.rpartition("/")[2] not in desk.text
+    assert desk.page.xpath(f"//a[@href='{path}']")[0].text_content().startswith("Nik Masked")
+    desk.open(f"{path}/edit")
+    desk.send(f"{path}/edit", {"drop_nik": "1"})
+    assert "137201" not in desk.text
+
+
 def test_a_block_is_seen_first_and_ended(desk: Visitor) -> None:
     path = register(desk, name="Syamsul Blocked")
     desk.open(path)
@@ -57,7 +91,7 @@ def test_a_block_is_seen_first_and_ended(desk: Visitor) -> None:
     search(desk, "syamsul blocked")
     [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
     desk.send(action.partition(path)[1] + action.partition(path)[2])
-    assert "Blocked" not in desk.text.replace("Syamsul Blocked", "")
+    assert "Blocked: Unpaid" not in desk.text
 
 
 def test_a_lost_card_gets_a_new_number_and_the_old_one_still_finds_the_member(desk: Visitor) -> None:
@@ -89,16 +123,21 @@ def test_a_number_from_elsewhere_is_added_as_it_was_scanned_and_removed(desk: Vi
 
 def test_a_member_is_erased_when_nothing_is_open_and_the_box_is_ticked(desk: Visitor) -> None:
     path = register(desk, name="Zahara Erased")
-    desk.open(path)
+    desk.open(f"{path}/erasure")
+    assert "What stays" in desk.text
     desk.send(f"{path}/erasure")
     assert desk.response.status_code == 400
     assert desk.page.xpath("//*[@id='sure-error']")
+    desk.open(path)
     desk.send(f"{path}/blocks", {"reason": "lost_item"})
+    desk.open(f"{path}/erasure")
     desk.send(f"{path}/erasure", {"sure": "1"})
     assert desk.response.status_code == 409
-    assert "Settle it first" in desk.text
+    assert "Settle the block first" in desk.text
+    desk.open(path)
     [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
     desk.send(action.partition(path)[1] + action.partition(path)[2])
+    desk.open(f"{path}/erasure")
     assert desk.send(f"{path}/erasure", {"sure": "1"}).url.path == "/members"
     assert search(desk, "zahara erased") == "/members"
     assert "No member matches" in desk.text
@@ -111,6 +150,32 @@ def test_the_card_is_a_pdf_that_no_cache_keeps(desk: Visitor) -> None:
         assert response.headers["content-type"] == "application/pdf"
         assert response.content.startswith(b"%PDF-")
         assert response.headers["cache-control"] == "no-store"
+
+
+def test_cards_of_found_members_are_ticked_and_printed_ten_to_a_sheet(desk: Visitor) -> None:
+    for name in ("Sheetperson Zainab", "Sheetperson Amir", "Sheetperson Mira"):
+        register(desk, name=name)
+    search(desk, "sheetperson")
+    page = desk.send("/members/cards", {"q": "sheetperson"})
+    assert page.status_code == 200
+    ticked = desk.page.xpath("//input[@name='member' and @checked]/@value")
+    names = [" ".join(each.text_content().split()) for each in desk.page.xpath("//label[@class='tick']/span")]
+    assert [name.split()[1] for name in names] == ["Amir", "Mira", "Zainab"]
+    pdf = desk.send("/members/cards/print", {"member": [ticked[2], ticked[0]]})
+    assert (pdf.headers["content-type"], pdf.headers["cache-control"]) == ("application/pdf", "no-store")
+    fronts = pypdfium2.PdfDocument(pdf.content)[0].get_textpage().get_text_bounded()
+    assert fronts.index("Sheetperson Amir") < fronts.index("Sheetperson Zainab")
+    assert "Mira" not in fronts
+
+
+def test_no_tick_is_refused_and_the_found_members_stay(desk: Visitor) -> None:
+    register(desk, name="Untickedperson Rosna")
+    register(desk, name="Untickedperson Yulia")
+    search(desk, "untickedperson")
+    desk.send("/members/cards", {"q": "untickedperson"})
+    assert desk.send("/members/cards/print", {"member": []}).status_code == 400
+    assert "Untickedperson Yulia" in desk.text
+    assert desk.page.xpath("//div[@role='alert']/p")
 
 
 def test_a_code_that_cannot_be_sent_is_refused_with_the_reason(desk: Visitor, visit: Visit) -> None:

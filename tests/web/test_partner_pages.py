@@ -234,7 +234,7 @@ def test_a_webhook_that_ended_with_its_maker_says_so_and_a_manager_continues_tha
 
 def test_every_fact_has_words(manager: Visitor) -> None:
     manager.open(HOOKS)
-    assert "Events contain the ids of members, without names and contact data." in manager.text
+    assert "Events of loans and members contain the ids of members, without names and contact data." in manager.text
     labels = {option.get("value"): option for option in manager.page.xpath("//input[@name='kinds']")}
     assert set(labels) == set(SCOPES)
     assert all(kind not in labels[kind].getparent().text_content() for kind in labels)

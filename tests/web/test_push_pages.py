@@ -1,13 +1,17 @@
-"""Notices on a device: requested by a click, stored by the page, sent by the real sender, shown by the worker."""
+"""What a member's device keeps: notices, sent by the real sender and shown by the worker, and the card."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from chassis.addresses import networks
@@ -16,6 +20,7 @@ from gateway.web.account.notice_preferences import device_name
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.webpush import make_keys, public_key
 from services.notifications.notices import make_notice
+from services.notifications.preferences import Answer, list_answers
 from services.notifications.push_devices import Subscription, add_device
 from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
@@ -54,7 +59,7 @@ PUSH_MANAGER = """(subscription) => {
 }"""
 
 SHOWN = """async () => {
-  for (let turn = 0; turn < 200; turn++) {
+  for (let turn = 0; turn < 1200; turn++) {
     const [first] = await (await navigator.serviceWorker.ready).getNotifications();
     if (first) return [first.title, first.body];
     await new Promise((done) => setTimeout(done, 50));
@@ -77,18 +82,19 @@ def channels(keys: Path) -> str:
 @pytest.fixture(scope="module")
 def site(keys: Path) -> Iterator[str]:
     """A gateway whose notifications send web push, also to this machine."""
-    own = {"channels": channels(keys), "push_private_networks": "127.0.0.0/8"}
+    mail = "smtp://127.0.0.1:9?from=pustaka@kota.example"
+    own = {"channels": f"{mail} {channels(keys)}", "push_private_networks": "127.0.0.0/8"}
     with served_catalog(FakeCatalog()) as url, served_gateway(url, own_settings=own) as address:
         make_master_key(running["notifications"].settings.of(NotificationsSettings).master_key)
         yield address
 
 
-@pytest.fixture(scope="module")
-def member(site: str) -> Iterator[tuple[Visitor, UUID]]:
-    """The browser of a signed-in member, without JavaScript, and the member's id."""
+@contextmanager
+def joined(site: str, name: str, phone: str) -> Iterator[tuple[Visitor, UUID]]:
+    """The browser of a new member who is signed in, without JavaScript, and the member's id."""
     with visitor(site) as desk, visitor(site) as reader:
         assert desk.sign_in(add_staff(new_user("manager"), "manager")).status_code == 303
-        path = register(desk, name="Siti Rahmawati", phone="0813 5555 4444")
+        path = register(desk, name=name, phone=phone)
         number = number_of(desk, path)
         desk.open(path)
         desk.send(f"{path}/slips")
@@ -97,6 +103,12 @@ def member(site: str) -> Iterator[tuple[Visitor, UUID]]:
         reader.send("/sign-in/slip", {"number": number, "password": PASSWORD, "repeated": PASSWORD, "code": code})
         reader.sign_in(Staff("", number, ""))
         yield reader, UUID(path.rpartition("/")[2])
+
+
+@pytest.fixture(scope="module")
+def member(site: str) -> Iterator[tuple[Visitor, UUID]]:
+    with joined(site, "Siti Rahmawati", "0813 5555 4444") as member:
+        yield member
 
 
 @pytest.fixture
@@ -111,6 +123,28 @@ def chromium(browser: Browser) -> Iterator[Browser]:
     chromium = launch(browser.browser_type, CHROMIUM)
     yield chromium
     chromium.close()
+
+
+def test_a_member_has_one_switch_for_each_kind_and_for_each_channel_of_the_library(
+    member: tuple[Visitor, UUID],
+) -> None:
+    reader, member_id = member
+    every = "//main//input[@type='checkbox']"
+    boxes = [(box.get("name"), box.get("value")) for box in reader.open(PAGE).xpath(every)]
+    assert [value for name, value in boxes if name == "channel"] == ["email", "push"]
+    kinds = [value for name, value in boxes if name == "kind"]
+    assert len(boxes) == len(kinds) + 2 <= 14
+    reader.send(PAGE, {"kind": [kind for kind in kinds if kind != "overdue"], "channel": ["push"]})
+    assert "The choices are saved" in reader.text
+    assert reader.page.xpath(f"{every}[not(@checked)]/@value") == ["overdue", "email"]
+    assert stored(member_id) == [Answer("all", "email", False), Answer("overdue", "all", False)]
+    reader.send(PAGE, {"kind": kinds, "channel": ["email", "push"]})
+    assert stored(member_id) == []
+
+
+def stored(member_id: UUID) -> list[Answer]:
+    with running["notifications"].database.reading(TEST) as session:
+        return list_answers(session, member_id)
 
 
 @pytest.fixture
@@ -137,11 +171,14 @@ def deliver(device: BrowserContext, page: Page, message: object) -> None:
     """Give the page's service worker a push message, as the browser does."""
     worker = device.new_cdp_session(page)
     versions: list[dict[str, str]] = []
-    worker.on("ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"]))
+    worker.on("ServiceWorker.workerVersionUpdated", lambda event: versions.extend(event["versions"]))
     worker.send("ServiceWorker.enable")
-    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_timeout(100)
-    address = {"origin": page.url.partition("/account")[0], "registrationId": versions[-1]["registrationId"]}
+    # A message that comes before the worker is active is lost.
+    for _ in range(600):
+        if active := [version["registrationId"] for version in versions if version["status"] == "activated"]:
+            break
+        page.wait_for_timeout(100)
+    address = {"origin": page.url.partition("/account")[0], "registrationId": active[-1]}
     worker.send("ServiceWorker.deliverPushMessage", {**address, "data": json.dumps(message)})
 
 
@@ -273,3 +310,66 @@ def test_the_page_gives_browsers_the_key_of_the_library(member: tuple[Visitor, U
 )  # fmt: skip
 def test_a_device_is_named_as_its_member_knows_it(user_agent: str, name: str) -> None:
     assert device_name(user_agent) == name
+
+
+CARDS = "async () => (await caches.keys()).filter((name) => name.startsWith('card-')).length"
+KEPT_CARD = """async () => {
+  const [name] = (await caches.keys()).filter((name) => name.startsWith("card-"));
+  const cache = await caches.open(name);
+  const paths = (await cache.keys()).map((request) => new URL(request.url).pathname);
+  return [paths, await (await cache.match("/account/card")).text()];
+}"""
+
+
+def keep_card(page: Page) -> None:
+    page.goto("/account/card")
+    page.get_by_role("button", name="Keep the card on this device").click()
+    expect(page.get_by_role("button", name="Erase the card from this device")).to_be_visible()
+
+
+def test_a_kept_card_opens_without_a_connection_and_is_erased_at_sign_out(device: BrowserContext, site: str) -> None:
+    with joined(site, "Rosmanidar Kartu", "0813 7777 1234") as (reader, member_id):
+        page = opened(device, (reader, member_id))
+        assert page.evaluate(CARDS) == 0, "a card is kept by choice alone"
+        keep_card(page)
+        check_accessibility(page)
+        number = page.locator(".member-card .call").inner_text()
+        paths, copy = page.evaluate(KEPT_CARD)
+        assert sorted(path for path in paths if not path.startswith("/static/")) == ["/account/card"]
+        for secret in ("csrf", "sign-out", "7777", str(member_id), "<form", "<input"):
+            assert secret not in copy, secret
+        device.set_offline(True)
+        page.goto("/account/card")
+        assert page.get_by_role("heading", name="Membership card").is_visible()
+        assert page.evaluate("getComputedStyle(document.querySelector('.member-card')).display") == "flex"
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        codes = {code.format.name: code.text for code in zxingcpp.read_barcodes(picture)}
+        assert codes["Code128"] == number
+        assert codes["QRCode"].startswith("RK1")
+        page.goto("/search?q=surau")
+        assert page.get_by_role("link", name="Membership card").is_visible()
+        device.set_offline(False)
+        # The page loads again by itself when the connection is back.
+        page.wait_for_selector(".hit", timeout=20_000)
+        page.goto("/account")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/")
+        page.wait_for_function(f"({CARDS})().then((count) => count === 0)")
+        device.set_offline(True)
+        page.goto("/account/card")
+        assert page.get_by_role("heading", name="No connection").is_visible()
+
+
+def test_a_kept_card_is_erased_when_another_member_signs_in(
+    device: BrowserContext, site: str, member: tuple[Visitor, UUID]
+) -> None:
+    page = opened(device, member)
+    keep_card(page)
+    page.goto("/account")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(CARDS) == 1, "it stays for the same member"
+    with joined(site, "Syafruddin Lain", "0813 7777 5678") as other:
+        device.clear_cookies()
+        opened(device, other)
+        page.reload()
+        page.wait_for_function(f"({CARDS})().then((count) => count === 0)")

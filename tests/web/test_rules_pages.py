@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from chassis import clock
 from chassis.models import choices
+from chassis.sentences import LocalText as Sentence
 from gateway.api.policies import MOST_NUMBER, MOST_ROWS
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.circulation.v1 import rules_pb2 as wire
@@ -25,6 +26,7 @@ from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
+from services.circulation.policies import row_for, write_rows
 from services.circulation.policies_store import current_policies, save_policies
 from services.circulation.tables import Branch, Loan
 from tests.fakes.accounts import PASSWORD, TEST, add_institution, add_staff, new_user
@@ -85,7 +87,10 @@ def errors(page) -> dict[str, str]:
 
 def test_rules_are_checked_changed_and_saved(manager: Visitor) -> None:
     manager.open("/desk/policies")
-    assert "All categories · All collections · All branches Items: 3; days: 7; renewals: 1" in manager.text
+    assert (
+        "1. All categories · All collections · All branches Loan limit: 3; Loan period: 7 days; Renewal limit: 1"
+        in manager.text
+    )
     manager.send("/desk/policies", {"rows[0].loan_limit": "4", "act": "check"})
     assert "No mistakes were found" in manager.text
     assert "of the 0 loans of the last 90 days, 0 would be refused" in manager.text
@@ -107,10 +112,39 @@ def test_a_row_is_added_and_removed(manager: Visitor) -> None:
     assert len(policies().rows) == count
 
 
+def test_children_are_one_row_and_an_earlier_version_is_compared_and_restored(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    before = policies()
+    manager.send("/desk/policies", {"act": "add"})
+    new = f"rows[{len(before.rows)}]"
+    values = {f"{new}.category": "anak", f"{new}.loan_limit": "2", f"{new}.period": "14"}
+    manager.send("/desk/policies", values)
+    assert "The rules are saved" in manager.text
+    child = row_for(policies().rows, category="anak", collection="children", branch="pst")
+    assert (child.loan_limit, child.period, child.renewals, child.is_for_loan) == (2, 14, 1, True)
+    assert not row_for(policies().rows, category="anak", collection="reference", branch="pst").is_for_loan
+    # What the row leaves empty is shown as the wider row has it, and stays empty.
+    assert manager.page.xpath(f"//*[@id='{new}.renewals']/@placeholder") == ["As the wider row: 1"]
+    assert manager.form("/desk/policies")[f"{new}.renewals"] == ""
+    manager.open("/desk/policies/versions")
+    assert f"Version {policies().version} in force" in manager.text
+    earlier = f"/desk/policies/versions/{before.version}"
+    manager.open(earlier)
+    assert "Child · All collections · All branches(no such row)Row" in manager.text
+    manager.send(earlier)
+    assert "The rules are saved" in manager.text
+    assert (policies().rows, policies().version) == (before.rows, before.version + 2)
+    manager.open(earlier)
+    assert "This version equals the rules in force" in manager.text
+    assert manager.http.get("/desk/policies/versions/99").status_code == 404
+    assert manager.http.get("/desk/policies/versions/x").status_code == 404
+
+
 def save_many_rows(count: int) -> None:
     """Save rules with this number of rows, as the API can."""
     before = policies()
-    rows = [*before.rows, *(replace(before.rows[0], collection=f"x{number}") for number in range(1, count))][:count]
+    whole = replace(before.rows[0], not_for_loan_sentence=Sentence("Baca di sini.", "Read here."))
+    rows = [*before.rows, *(replace(whole, collection=f"x{number}") for number in range(1, count))][:count]
     context = replace(TEST, institution=str(DINAS))
     with running["circulation"].database.transaction(context) as session:
         save_policies(session, DINAS, version=before.version, rows=rows, default_category="umum", context=context)
@@ -125,7 +159,7 @@ def test_all_rows_that_the_api_allows_are_saved_from_the_page(manager: Visitor, 
     manager.open("/desk/policies")
     manager.send("/desk/policies", {"rows[0].loan_limit": "7"})
     assert "The rules are saved" in manager.text
-    assert policies().rows == (replace(full.rows[0], loan_limit=7), *full.rows[1:])
+    assert write_rows(policies().rows) == write_rows([replace(full.rows[0], loan_limit=7), *full.rows[1:]])
     manager.send("/desk/policies", {f"rows[{number}].remove": "1" for number in range(len(before.rows), count)})
     assert len(policies().rows) == len(before.rows)
 
@@ -155,9 +189,10 @@ def test_faults_are_beside_their_fields_and_the_typed_values_stay(manager: Visit
     answer = manager.send("/desk/policies", {"rows[0].period": "seven"})
     assert answer.status_code == 400
     assert list(errors(manager.page)) == ["rows[0].period-error"]
-    wrong = {"rows[0].category": "umum", "rows[0].period": "0", "rows[1].sentence_en": ""}
+    wrong = {"rows[0].category": "umum", "rows[0].period": "0", "rows[1].renewals": "100"}
     manager.send("/desk/policies", wrong)
-    assert set(errors(manager.page)) == {"rows[0].period-error", "rows[1].sentence_id-error"}
+    assert set(errors(manager.page)) == {"rows[0].period-error", "rows[1].renewals-error"}
+    assert "Row 2, Renewal limit: The value of “Renewal limit” cannot be used: “100”." in manager.text
     assert "Some loans have no rule" in manager.text
     assert manager.form("/desk/policies")["rows[0].category"] == "umum"
     assert policies() == before

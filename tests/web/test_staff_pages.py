@@ -171,6 +171,29 @@ def test_a_client_has_its_secret_once_and_is_revoked(admin: Visitor, address: st
     assert admin.http.post("/api/v1/tokens", json=credentials).status_code == 401
 
 
+def test_the_plan_of_a_client_is_changed_on_its_page(admin: Visitor) -> None:
+    name = new_user("client")
+    admin.open("/clients")
+    admin.send("/clients", {"name": name, "role": "partner"})
+    [client_id, _] = admin.page.xpath("//code[@class='copied']/text()")
+    path = f"/clients/{client_id}"
+    admin.open("/clients")
+    assert admin.page.xpath(f"//h2/a[@href='{path}']/text()") == [name]
+    admin.open(path)
+    assert "Usually 200,000" in admin.text
+    assert "requested nothing" in admin.text
+    assert admin.send(path, {"requests_a_day": "20.000", "records_a_day": "many"}).status_code == 400
+    assert admin.form(path)["requests_a_day"] == "20.000"
+    assert admin.send(path, {"requests_a_day": "20.000", "records_a_day": ""}).status_code == 200
+    values = admin.form(path)
+    assert (values["requests_a_day"], values["records_a_day"], values["version"]) == ("20000", "", "2")
+    assert admin.send(path, {"requests_a_day": "7", "version": "1"}).status_code == 412
+    statement = admin.http.get(f"{path}/usage.csv?month=2026-12")
+    assert statement.text == "\ufeffclient,client_id,day,protocol,requests,records,refusals\r\n"
+    for month, status in (("2026-11", 200), ("0001-01", 200), ("9999-12", 200), ("2026-13", 400), ("x", 400)):
+        assert admin.http.get(f"{path}?month={month}").status_code == status
+
+
 def test_pages_of_administrators_are_refused_to_others(address: str) -> None:
     desk = add_staff(new_user("desk"), "desk")
     with visitor(address) as reader:

@@ -66,7 +66,7 @@ _SET = re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
 _END = 253_402_300_799  # of the year 9999
 TOKEN_HOURS = 48
-_TOKEN_FORM = 2
+_TOKEN_FORM = 3
 _SIGNATURE_BYTES = 12
 _LONGEST_TOKEN = 2_000
 
@@ -99,14 +99,12 @@ class Place:
 
     after      change number of the last record
     delivered  number of records before
-    total      number of records of the list when it began
     expires    seconds of the Unix epoch
     began      time of the first response, in the same unit: changes that the list does not have are not before it
     """
 
     after: int
     delivered: int
-    total: int
     expires: int
     began: int
 
@@ -189,16 +187,16 @@ def read_token(token: str, verb: str, *, key: bytes, now: datetime) -> tuple[Sel
     try:
         raw = urlsafe_b64decode(token[:_LONGEST_TOKEN].encode("ascii") + b"==")
     except ValueError:
-        raise _bad_token() from None
+        raise bad_token() from None
     signature, packed = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _signature(packed, key)):
-        raise _bad_token()
+        raise bad_token()
     form, *values = json.loads(packed)
     if form != _TOKEN_FORM:
-        raise _bad_token()
+        raise bad_token()
     selection, place = Selection(*values[:5]), Place(*values[5:])
     if selection.verb != verb:
-        raise _bad_token()
+        raise bad_token()
     if place.expires < now.timestamp():
         raise Fault("badResumptionToken", "The token has expired.")
     return selection, place
@@ -208,5 +206,8 @@ def _signature(packed: bytes, key: bytes) -> bytes:
     return hmac.digest(key, packed, "sha256")[:_SIGNATURE_BYTES]
 
 
-def _bad_token() -> Fault:
-    return Fault("badResumptionToken", "The token is not one of this list.")
+def bad_token() -> Fault:
+    return Fault(
+        "badResumptionToken",
+        "The token is not of this list. After a restored backup no older token is: harvest all records again.",
+    )

@@ -125,18 +125,21 @@ def record(change: wire.Change, domain: str) -> bytes:
     """Write a record. A deleted record has no metadata."""
     metadata = b""
     if not change.is_deleted:
-        content = _DECLARATION.sub(b"", change.content, count=1)
+        declaration = _DECLARATION.match(change.content)
+        content = change.content[declaration.end() :] if declaration else change.content
         metadata = b"<metadata>%b</metadata>" % content.replace(_MARC_START, _MARC_START + _MARC_LOCATION, 1)
     return b"<record>%b%b</record>\n" % (header(change, domain), metadata)
 
 
-def resumption_token(token: str, *, cursor: int, total: int, expires: datetime | None) -> bytes:
+def resumption_token(token: str, *, cursor: int, expires: datetime | None) -> bytes:
     """Write the token at the end of a part of a list; the last part has an empty one.
+
+    It has no completeListSize, because formats leave out records that they cannot hold.
 
     cursor  number of records of the parts before
     """
     more = {"expirationDate": datestamp(expires)} if expires is not None else {}
-    element = Element("resumptionToken", {**more, "completeListSize": str(total), "cursor": str(cursor)})
+    element = Element("resumptionToken", {**more, "cursor": str(cursor)})
     element.text = token or None
     return _bytes(element)
 

@@ -30,12 +30,14 @@ from gateway.partners.oai.arguments import (
     Fault,
     Place,
     Selection,
+    bad_token,
     read_arguments,
     read_format,
     read_selection,
     read_token,
     write_token,
 )
+from gateway.plans import count_records
 from gateway.responses import respond
 from gateway.settings import GatewaySettings
 from rangkiang.catalog.v1 import catalog_pb2
@@ -84,7 +86,7 @@ def refuse(error: Error) -> Response | None:
         return None
     seconds = str(error.facts.get("seconds", RETRY_SECONDS))
     headers = {"Retry-After": seconds, "Cache-Control": "no-store"}
-    return Response(f"{error.reason}\n", 503, headers=headers, media_type="text/plain")
+    return Response(f"{error.reason}: {error.sentence.en}\n", 503, headers=headers, media_type="text/plain")
 
 
 async def _answer(request: Request, institution: str) -> Response:
@@ -159,6 +161,7 @@ class _Repository:
             change = await self._change(arguments[IDENTIFIER], form)
             if not change.content and not change.is_deleted:
                 raise Fault("cannotDisseminateFormat", "The record has values that this format cannot hold.")
+            count_records(self._request, 1)
             return b"<GetRecord>%b</GetRecord>\n" % documents.record(change, self._domain)
         if verb == "ListMetadataFormats":
             if IDENTIFIER in arguments:
@@ -177,33 +180,34 @@ class _Repository:
             selection, place = read_token(arguments[TOKEN], verb, key=key, now=clock.now())
         else:
             selection = read_selection(verb, arguments)
-            place = Place(0, 0, 0, 0, 0)
+            place = Place(0, 0, 0, 0)
         is_first = not place.expires
         if not is_first:
             self.at = datetime.fromtimestamp(place.began, UTC)
         entries: list[bytes] = []
         after, is_complete = place.after, False
-        total = place.total
         write = documents.record if verb == "ListRecords" else documents.header
         while not entries and not is_complete:
             begins = is_first and not after
             reply = await self._harvest(self._message(selection, after, begins=begins))
             if begins:
-                self.at, total = reply.read_at.ToDatetime(UTC), reply.total
+                self.at = reply.read_at.ToDatetime(UTC)
             entries = [write(change, self._domain) for change in reply.changes if _is_delivered(change, verb)]
             after, is_complete = reply.reached, reply.is_complete
-        if not entries and is_first:
-            raise Fault("noRecordsMatch", "No record has these values of from, until and set.")
+        if not entries:
+            # At the end of a list too, when its last records have changed since and are in it no more.
+            raise Fault("noRecordsMatch", "No record has these values of from, until and set, or none is left of them.")
+        if verb == "ListRecords":
+            count_records(self._request, len(entries))
         delivered = place.delivered + len(entries)
-        total = max(total, delivered)
         rest = None if is_complete else await self._rest(selection, after)
         if rest is not None:
             expires = clock.now() + timedelta(hours=TOKEN_HOURS)
-            following = Place(rest, delivered, total, int(expires.timestamp()), int(self.at.timestamp()))
+            following = Place(rest, delivered, int(expires.timestamp()), int(self.at.timestamp()))
             token = write_token(selection, following, key=reply.cursor_key)
-            entries.append(documents.resumption_token(token, cursor=place.delivered, total=total, expires=expires))
+            entries.append(documents.resumption_token(token, cursor=place.delivered, expires=expires))
         elif not is_first:
-            entries.append(documents.resumption_token("", cursor=place.delivered, total=total, expires=None))
+            entries.append(documents.resumption_token("", cursor=place.delivered, expires=None))
         return b"<%b>\n%b</%b>\n" % (verb.encode(), b"".join(entries), verb.encode())
 
     async def _rest(self, selection: Selection, after: int) -> int | None:
@@ -230,7 +234,6 @@ class _Repository:
             limit=limit or RECORDS_A_PAGE,
             form=read_format(selection.prefix).form if has_content else "",
             address=self._address,
-            count=begins,
             is_timed=begins,
         )
 
@@ -240,7 +243,7 @@ class _Repository:
         except Invalid as problem:
             if problem.reason != "CURSOR_INVALID":
                 raise
-            raise Fault("badResumptionToken", "The token is of a later state of this catalogue.") from None
+            raise bad_token() from None
 
     async def _change(self, identifier: str, form: str) -> wire.Change:
         """Return the last change of a record.

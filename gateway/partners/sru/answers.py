@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +13,8 @@ from gateway.partners.sru.diagnostics import Diagnostic
 from gateway.partners.sru.parameters import SruRequest
 from gateway.partners.xml import put, serialize
 
-# The record of a response is text already; it takes the place of this element's text.
-_PLACE: Final = "{record %d}"
+# Records are XML already; they take the place of this element.
+_PLACE: Final = "<place />"
 
 _ZING: Final = "http://www.loc.gov/zing/srw/"
 _ZING_DIAGNOSTIC: Final = "http://www.loc.gov/zing/srw/diagnostic/"
@@ -24,11 +25,17 @@ EXPLAIN_SCHEMA: Final = "http://explain.z3950.org/dtd/2.1/"
 _ECHO: Final = {
     "searchRetrieve": (
         "version", "queryType", "query", "startRecord", "maximumRecords", "recordXMLEscaping", "recordPacking",
-        "recordSchema", "facetLimit", "resultSetTTL", "sortKeys", "stylesheet",
+        "recordSchema", "facetLimit", "resultSetTTL", "sortKeys",
     ),
-    "scan": ("version", "scanClause", "responsePosition", "maximumTerms", "stylesheet"),
-    "explain": ("version", "recordXMLEscaping", "recordPacking", "stylesheet"),
+    "scan": ("version", "scanClause", "responsePosition", "maximumTerms"),
+    "explain": ("version", "recordXMLEscaping", "recordPacking"),
 }  # fmt: skip
+# Values that the schema allows; others got a diagnostic, and are not repeated.
+_ALLOWED: Final = {
+    **dict.fromkeys(("startRecord", "maximumTerms"), re.compile("[0-9]*[1-9][0-9]*", re.ASCII)),
+    **dict.fromkeys(("maximumRecords", "resultSetTTL", "responsePosition"), re.compile("[0-9]+", re.ASCII)),
+    **dict.fromkeys(("recordXMLEscaping", "recordPacking"), re.compile("xml|string")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,7 @@ def search_response(
     root = _root(request, "searchRetrieveResponse")
     put(root, "numberOfRecords", str(total))
     if records:
-        parent = put(root, "records")
-        for index, record in enumerate(records):
-            _put_record(parent, request, record.schema, index, request.start + index, record.identifier)
+        put(root, "place")
     following = request.start + len(records)
     if records and following <= total:
         put(root, "nextRecordPosition", str(following))
@@ -83,16 +88,17 @@ def search_response(
         put(root, "resultCountPrecision", "info:srw/vocabulary/resultCountPrecision/1/exact")
         if facets:
             _put_facets(root, facets)
-    return _serialize(root, request, [record.content for record in records])
+    texts = [_record(request, record, position) for position, record in enumerate(records, request.start)]
+    return _with_records(root, f"<records>{''.join(texts)}</records>")
 
 
 def explain_response(request: SruRequest, content: str, diagnostics: Sequence[Diagnostic] = ()) -> bytes:
     """Return an explainResponse with a ZeeRex record."""
     root = _root(request, "explainResponse")
-    _put_record(root, request, EXPLAIN_SCHEMA, 0, 0, "")
+    put(root, "place")
     _put_echo(root, request)
     _put_diagnostics(root, request, diagnostics)
-    return _serialize(root, request, [content])
+    return _with_records(root, _record(request, SruRecord(EXPLAIN_SCHEMA, content)))
 
 
 def scan_response(request: SruRequest, terms: Iterable[ScanTerm] = (), diagnostics: Sequence[Diagnostic] = ()) -> bytes:
@@ -109,7 +115,7 @@ def scan_response(request: SruRequest, terms: Iterable[ScanTerm] = (), diagnosti
         put(element, "whereInList", term.where)
     _put_echo(root, request)
     _put_diagnostics(root, request, diagnostics)
-    return _serialize(root, request, [])
+    return serialize(root)
 
 
 def diagnostic_record(diagnostic: Diagnostic) -> SruRecord:
@@ -128,22 +134,28 @@ def _root(request: SruRequest, name: str) -> Element:
     return root
 
 
-def _put_record(parent: Element, request: SruRequest, schema: str, index: int, position: int, identifier: str) -> None:
-    record = put(parent, "record")
-    put(record, "recordSchema", schema)
-    put(record, "recordXMLEscaping" if request.version == "2.0" else "recordPacking", request.escaping)
-    put(record, "recordData").text = _PLACE % index
-    if identifier and request.version == "1.2":
-        put(record, "recordIdentifier", identifier)
-    if position:
-        put(record, "recordPosition", str(position))
+def _record(request: SruRequest, record: SruRecord, position: int = 0) -> str:
+    """Write a record. Besides its content, no value has a character that XML escapes."""
+    escaping = "recordXMLEscaping" if request.version == "2.0" else "recordPacking"
+    content = record.content if request.escaping == "xml" else escape(record.content)
+    has_identifier = record.identifier and request.version == "1.2"
+    identifier = f"<recordIdentifier>{record.identifier}</recordIdentifier>" if has_identifier else ""
+    number = f"<recordPosition>{position}</recordPosition>" if position else ""
+    return (
+        f"<record><recordSchema>{record.schema}</recordSchema><{escaping}>{request.escaping}</{escaping}>"
+        f"<recordData>{content}</recordData>{identifier}{number}</record>"
+    )
 
 
 def _put_echo(root: Element, request: SruRequest) -> None:
+    if request.operation == "scan" and not request.values.get("scanClause"):
+        return  # the schema requires it
     operation = request.operation[0].upper() + request.operation[1:]
     echo = put(root, f"echoed{operation}Request")
     for name in _ECHO[request.operation]:
         value = request.values.get(name, "")
+        if name in _ALLOWED and not _ALLOWED[name].fullmatch(value):
+            continue
         if not value or (request.version == "2.0" and name in ("version", "recordPacking")):
             continue
         if name == "facetLimit":
@@ -182,13 +194,6 @@ def _put_facets(root: Element, facets: Sequence[FacetCounts]) -> None:
             put(term, "count", str(count))
 
 
-def _serialize(root: Element, request: SruRequest, contents: Sequence[str]) -> bytes:
-    """Serialise, and put the records, which are XML already, in their places.
-
-    The places are found from left to right, and texts of the client come after them.
-    """
-    rest, pieces = serialize(root).decode(), []
-    for index, content in enumerate(contents):
-        before, _, rest = rest.partition(_PLACE % index)
-        pieces += [before, content if request.escaping == "xml" else escape(content)]
-    return "".join([*pieces, rest]).encode()
+def _with_records(root: Element, records: str) -> bytes:
+    # The texts of the client are escaped, and come after the place.
+    return serialize(root).decode().replace(_PLACE, records, 1).encode()

@@ -19,7 +19,8 @@ _SEARCH_1 = _COMMON | {
 }  # fmt: skip
 _SCAN_1 = _COMMON | {"scanClause", "responsePosition", "maximumTerms"}
 _EXPLAIN_1 = _COMMON | {"recordPacking"}
-_COMMON_2 = frozenset({"stylesheet", "renderedBy", "httpAccept", "responseType"})
+# SRU 2.0 has no `operation` and `version`, but clients send them.
+_COMMON_2 = frozenset({"operation", "version", "stylesheet", "renderedBy", "httpAccept", "responseType"})
 # Operation -> version -> parameters. Those that begin with x- are extensions, which a server may ignore.
 _KNOWN: Final = {
     "searchRetrieve": {

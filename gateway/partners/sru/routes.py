@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
@@ -32,14 +33,16 @@ from gateway.partners.sru.indexes import INDEX_OF_FACET, facet_limits, index_of
 from gateway.partners.sru.parameters import SruRequest, read
 from gateway.partners.sru.schemas import RecordSchema, schema_of
 from gateway.partners.sru.translation import diagnostic_of, search_tree, sort_of
+from gateway.plans import count_records
 from gateway.responses import respond
 from gateway.web.library import site_of
-from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.facets_pb2 import Filter
 
 router = APIRouter()
 
+PATH = "/sru"
 MEDIA_TYPE = "application/xml"
 MOST_PARAMETERS = 40
 ITEM_CALLS_AT_ONCE = 8
@@ -67,8 +70,30 @@ async def sru(request: Request) -> Response:
     return respond(request, body, MEDIA_TYPE, vary="Accept-Encoding")
 
 
+def refuse(request: Request, error: Error) -> Response | None:
+    """Return a diagnostic for a used-up plan or a body that is too large; None for other errors.
+
+    A POST gets that of SRU 2.0.
+    """
+    if error.reason not in ("PLAN_EXCEEDED", "BODY_TOO_LARGE"):
+        return None
+    sru_request = SruRequest()
+    with suppress(Diagnostic, ValueError):
+        read(parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS), sru_request)
+    headers = {"Cache-Control": "no-store"}
+    if error.reason == "PLAN_EXCEEDED":
+        # Clients of Z39.50 see only the details.
+        diagnostic = Diagnostic(2, error.sentence.en, error.sentence.en)
+        headers["Retry-After"] = str(error.facts["seconds"])
+    else:
+        sru_request.operation = "searchRetrieve"  # only its requests can be so long
+        diagnostic = Diagnostic(12, str(error.facts["longest"]), error.sentence.en)
+    return Response(_refused(request, sru_request, diagnostic), media_type=MEDIA_TYPE, headers=headers)
+
+
 async def _parameters(request: Request) -> list[tuple[str, str]]:
-    text = request.url.query if request.method in ("GET", "HEAD") else (await request.body()).decode("utf-8", "replace")
+    in_url = request.method in ("GET", "HEAD")
+    text = (request.scope["query_string"] if in_url else await request.body()).decode("utf-8", "replace")
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
@@ -88,40 +113,38 @@ async def _search(request: Request, sru_request: SruRequest, institution: str) -
         limit=max(min(sru_request.records, MOST_HITS + 1 - sru_request.start), 1),
         facets=most_values,
         filters=[Filter(facet="institution", values=[institution])] if institution else [],
+        form=schema.form,
+        address=absolute_url(request, "/records/{id}"),
     )
     reply = await call(request, catalog(request).Search, message)
     if reply.total and sru_request.start > reply.total:
         raise Diagnostic(61, str(reply.total))
-    ids = [hit.id for hit in reply.hits[: sru_request.records]]
+    hits = reply.hits[: sru_request.records]
+    count_records(request, len(hits))
     return search_response(
         sru_request,
         total=reply.total,
-        records=await _records(request, ids, schema),
+        records=await _records(request, hits, schema),
         diagnostics=sru_request.warnings,
         facets=_facets(reply, most_values),
     )
 
 
-async def _records(request: Request, ids: Sequence[str], schema: RecordSchema) -> list[SruRecord]:
-    contents = [""] * len(ids)
-    if ids and schema.form:
-        address = absolute_url(request, "/records/{id}")
-        message = forms_pb2.GetFormsRequest(ids=ids, form=schema.form, address=address)
-        reply = await call(request, catalog(request).GetForms, message)
-        contents = [_without_declaration(record.content) for record in reply.records]
+async def _records(request: Request, hits: Sequence[wire.Hit], schema: RecordSchema) -> list[SruRecord]:
+    contents = [_without_declaration(hit.content) for hit in hits]
     if schema.name in _WITH_ITEMS:
         at_once = asyncio.Semaphore(ITEM_CALLS_AT_ONCE)
         contents = await asyncio.gather(
             *(
-                _with_items(request, at_once, record_id, content, schema)
-                for record_id, content in zip(ids, contents, strict=True)
+                _with_items(request, at_once, hit.id, content, schema)
+                for hit, content in zip(hits, contents, strict=True)
             )
         )
     return [
-        SruRecord(schema.identifier, content, f"urn:uuid:{record_id}")
+        SruRecord(schema.identifier, content, f"urn:uuid:{hit.id}")
         if content
-        else diagnostic_record(Diagnostic(67, record_id))
-        for record_id, content in zip(ids, contents, strict=True)
+        else diagnostic_record(Diagnostic(67, hit.id))
+        for hit, content in zip(hits, contents, strict=True)
     ]
 
 

@@ -9,7 +9,7 @@ from gateway.partners.sru.holdings import ISO_NAMESPACE
 
 
 class RecordSchema(NamedTuple):
-    """A schema. form: name of the format in Catalog.GetForms; "" when the schema has only holdings."""
+    """A schema. form: name of the format in Catalog.Search; "" when the schema has only holdings."""
 
     name: str
     identifier: str

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.web.account import notice_links, notice_preferences, own_data, profile, sign_in
+from gateway.web.account import notice_links, notice_preferences, own_card, own_data, profile, sign_in
 
-MODULES = (sign_in, profile, own_data, notice_links, notice_preferences)
+MODULES = (sign_in, profile, own_card, own_data, notice_links, notice_preferences)

@@ -17,10 +17,11 @@ from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, circulation, members, notifications
 from gateway.limits import Buckets
-from gateway.web.desk.lending import due_words, error_sentences, sentences, words_of
+from gateway.web.desk.lending import due_words, error_sentences, sentences
 from gateway.web.forms import refuse_other_sites
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
+from gateway.web.texts import words_of
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2

@@ -1,28 +1,23 @@
-"""/account/notices and /members/{id}/notices: a member's notice preferences by kind and channel, and devices."""
+"""/account/notices and /members/{id}/notices: switches for kinds of notices and for channels; and devices."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway.clients import call, members, notifications
-from gateway.web.desk.lending import may, words_of
+from gateway.sessions import may
 from gateway.web.desk.notices import notice_rows
 from gateway.web.forms import Fields, Form, SignedInRouter, act_or_show, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
+from gateway.web.texts import words_of
 from rangkiang.members.v1 import people_pb2
 from rangkiang.notifications.v1 import devices_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
 router = SignedInRouter()
 
-ALL = "all"
-# Members cannot choose letters, because staff print them only when no channel reaches a member.
-_NOT_CHOSEN = ("print",)
 _LAST = 20
 # The first match in this order names the browser, because many browsers also name Chrome and Safari.
 _BROWSERS = (
@@ -35,14 +30,6 @@ _SYSTEMS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class KindChoices:
-    """A kind of notices, and for each channel whether the member wants the kind there."""
-
-    kind: str
-    channels: list[tuple[str, bool]]
-
-
 @router.get("/account/notices")
 async def own_notices(request: Request) -> Response:
     return await _own_page(request, signed_in_form(request))
@@ -51,10 +38,7 @@ async def own_notices(request: Request) -> Response:
 @router.post("/account/notices")
 async def change_own(request: Request) -> Response:
     fields = await read_form(request)
-    preferences = (
-        await call(request, notifications(request).GetOwnPreferences, wire.GetOwnPreferencesRequest())
-    ).preferences
-    message = wire.PutOwnPreferencesRequest(preferences=_refusals(fields, preferences))
+    message = wire.PutOwnPreferencesRequest(choices=_choices(fields))
     act = call(request, notifications(request).PutOwnPreferences, message)
     return await act_or_show(request, act, "/account/notices?saved=1", show=_own_page)
 
@@ -69,9 +53,7 @@ async def change_of_member(request: Request) -> Response:
     """Change the preferences of a member who asks for this at the desk."""
     fields = await read_form(request)
     member_id: str = request.path_params["member_id"]
-    question = wire.GetPreferencesRequest(member_id=member_id)
-    preferences = (await call(request, notifications(request).GetPreferences, question)).preferences
-    message = wire.PutPreferencesRequest(member_id=member_id, preferences=_refusals(fields, preferences))
+    message = wire.PutPreferencesRequest(member_id=member_id, choices=_choices(fields))
     act = call(request, notifications(request).PutPreferences, message)
     return await act_or_show(request, act, f"/members/{member_id}/notices?saved=1", show=_member_page)
 
@@ -122,7 +104,7 @@ async def _own_page(request: Request, form: Form) -> Response:
         member=None,
         devices=devices,
         device=request.query_params.get("device", ""),
-        choices=choices(preferences),
+        preferences=preferences,
         rows=notice_rows(last, words_of(request), {}),
         may_save=True,
         form=form,
@@ -146,7 +128,7 @@ async def _member_page(request: Request, form: Form) -> Response:
         path=f"/members/{member_id}/notices",
         back=(f"/members/{member_id}", ""),
         member=member,
-        choices=choices(preferences),
+        preferences=preferences,
         rows=notice_rows(last.notices, words_of(request), {}),
         may_save=may(request, "notices.write"),
         form=form,
@@ -155,31 +137,6 @@ async def _member_page(request: Request, form: Form) -> Response:
     )
 
 
-def choices(preferences: wire.Preferences) -> list[KindChoices]:
-    """Return for each kind and channel whether it is wanted. The most specific answer decides; the default is yes."""
-    answers = {(answer.kind, answer.channel): answer.allowed for answer in preferences.answers}
-
-    def is_wanted(kind: str, channel: str) -> bool:
-        for key in ((kind, channel), (kind, ALL), (ALL, channel), (ALL, ALL)):
-            if key in answers:
-                return answers[key]
-        return True
-
-    return [
-        KindChoices(kind, [(channel, is_wanted(kind, channel)) for channel in _chosen(preferences.channels)])
-        for kind in preferences.kinds
-    ]
-
-
-def _refusals(fields: Fields, preferences: wire.Preferences) -> list[wire.Preference]:
-    """Return the answers of a form: a box without a tick refuses its kind and channel."""
-    return [
-        wire.Preference(kind=kind, channel=channel, allowed=False)
-        for kind in preferences.kinds
-        for channel in _chosen(preferences.channels)
-        if f"{kind}.{channel}" not in fields
-    ]
-
-
-def _chosen(channels: Iterable[str]) -> list[str]:
-    return [channel for channel in channels if channel not in _NOT_CHOSEN]
+def _choices(fields: Fields) -> wire.NoticeChoices:
+    """Return the switches of a form: a box without a tick refuses its kind or channel."""
+    return wire.NoticeChoices(kinds=fields.many("kind"), channels=fields.many("channel"))

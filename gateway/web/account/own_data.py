@@ -7,13 +7,17 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis import clock
 from chassis.models import choices
-from gateway.api.member_copy import as_file, own_copy
+from gateway.api.member_copy import as_file, own_copy, read_own
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.consents import TEXT_VERSION, Asked, asked_of
 from gateway.web.desk.data_requests import request_rows
+from gateway.web.desk.lending import loan_rows
+from gateway.web.desk.members import MORE
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import requests_pb2 as wire
@@ -40,6 +44,23 @@ async def own_data(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Return a copy of the reader's data in members, and the open loans, as a JSON file."""
     return as_file(await own_copy(request))
+
+
+@router.get("/account/data/print")
+async def print_copy(request: Request) -> Response:
+    """Show the copy of the reader's data as a page to print: the values of the JSON file in words."""
+    reply, loans = await read_own(request)
+    words, lang = wording(language(request)), language(request)
+    return page(
+        request,
+        "own_copy.html",
+        member=reply.member,
+        category=local_text(reply.member.category_name, lang) or reply.member.category,
+        facts=[(name, words.code(name, getattr(reply.member, name))) for name in MORE],
+        rows=request_rows(reply.requests, words),
+        loans=None if loans is None else loan_rows(loans, words),
+        today=clock.now(),
+    )
 
 
 @router.post("/account/consents")

@@ -11,13 +11,13 @@ from chassis.errors import Error, NotFound, TooLate, Unavailable
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.password_limit import call_within_limit
-from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
+from gateway.web.code_svg import qr_svg
+from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.library import institution_name
-from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import page
-from gateway.web.texts import wording
+from gateway.web.texts import wording, words_of
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import members_pb2 as wire

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
@@ -19,6 +21,7 @@ from gateway.libraries import libraries
 from gateway.negotiation import language
 from gateway.password_limit import call_within_limit
 from gateway.request_guard import accept_bodies
+from gateway.web.code_svg import qr_svg
 from gateway.web.forms import (
     SIGN_IN_BYTES,
     Form,
@@ -33,7 +36,6 @@ from gateway.web.forms import (
     visitor_secret,
 )
 from gateway.web.library import institution_name
-from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import form_token, local_target, page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import cards_pb2
@@ -41,8 +43,8 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 
 router = APIRouter()
 
-# Target after sign-in when the reader did not come from a page.
-HOME = "/account"
+# (scope, path) of the page after sign-in when the person did not come from a page: the first one whose scope they have.
+HOMES = (("loans.lend", "/desk"), ("catalog.edit", "/catalogue"))
 # Longest time between the password and the code of the second factor.
 STEP_SECONDS = 300
 # Longest time between sending a form whose session had ended and the sign-in.
@@ -114,7 +116,9 @@ async def begin_session(request: Request) -> Response:
             return _step_page(request, form, secret, None, **hidden_fields)
         form.values = {**form.values, "user": user}
         return _password_page(request, form, secret, **hidden_fields)
-    response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
+    response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(
+        _after(hidden_fields["back"], reply.account.scopes)
+    )
     # Each sign-in has a new secret, and ends the previous session of this browser.
     await _end_session(request)
     sessions.begin(request, response, reply, is_shared=message.is_shared_computer)
@@ -158,9 +162,14 @@ def _digits(code: str) -> str:
     return "".join(code.split())[:20]
 
 
-def _after(back: str) -> str:
-    target = local_target(back, HOME)
-    return HOME if target.startswith(("/sign-in", "/sign-out")) else target
+def _after(back: str, scopes: Sequence[str]) -> str:
+    """Return the page after sign-in: the requested one, else that of the person's daily work.
+
+    Staff who sign in on the library's home page begin their work too.
+    """
+    home = next((path for scope, path in HOMES if scope in scopes), "/account")
+    target = local_target(back, home)
+    return home if target.startswith(("/sign-in", "/sign-out")) or (target == "/" and home != "/account") else target
 
 
 @router.post("/sign-out")
@@ -249,6 +258,7 @@ async def _link_page(request: Request, form: Form, secret: str, *, is_repeat: bo
     message = wire.GetLinkRequest(link=request.path_params["link"], is_repeat=is_repeat)
     reply = await call(request, members(request).GetLink, message)
     label = wording(language(request)).say("signin.qr")
+    [key] = parse_qs(urlsplit(reply.totp_uri).query).get("secret", [""])
     response = page(
         request,
         "sign_in_link.html",
@@ -256,7 +266,7 @@ async def _link_page(request: Request, form: Form, secret: str, *, is_repeat: bo
         link=request.path_params["link"],
         user=reply.user,
         name=reply.name,
-        totp_uri=reply.totp_uri,
+        totp_key=" ".join(key[begin : begin + 4] for begin in range(0, len(key), 4)),
         needs_totp=reply.needs_totp,
         qr=qr_svg(reply.totp_uri, label=label) if reply.totp_uri else "",
         is_private=True,

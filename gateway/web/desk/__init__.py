@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.web.desk import (
     api_clients,
     calendars,
+    card_sheets,
     channel_health,
     consents,
     conversations,
@@ -18,6 +19,7 @@ from gateway.web.desk import (
     notices,
     overdue,
     policies,
+    policy_versions,
     print_list,
     scan_box,
     staff,
@@ -28,8 +30,9 @@ from gateway.web.desk import (
 MODULES = (
     staff,
     api_clients,
-    # Precedes `members`, because /members/{id} also matches /members/new.
+    # These precede `members`, because /members/{id} also matches their paths.
     member_forms,
+    card_sheets,
     members,
     member_acts,
     merging,
@@ -46,6 +49,7 @@ MODULES = (
     # Follows the pages below /notices, because /notices/{id} also matches their paths.
     notices,
     policies,
+    policy_versions,
     calendars,
     library_edits,
 )

@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from chassis import clock
 from gateway.clients import call, notifications
-from gateway.web.desk.lending import may, words_of
+from gateway.sessions import may
 from gateway.web.desk.notices import moment
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
-from gateway.web.texts import Wording
+from gateway.web.texts import Wording, words_of
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
 router = SignedInRouter()

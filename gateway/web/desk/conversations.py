@@ -13,11 +13,11 @@ from starlette.responses import Response
 from chassis import clock
 from gateway.clients import call, notifications
 from gateway.sessions import session_of
-from gateway.web.desk.lending import names_of, words_of
+from gateway.web.desk.lending import names_of
 from gateway.web.desk.notices import moment
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, signed_in_form
 from gateway.web.rendering import page
-from gateway.web.texts import Wording
+from gateway.web.texts import Wording, words_of
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 
 router = SignedInRouter()

@@ -14,8 +14,11 @@ from starlette.requests import Request
 from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Refused, TooLate, Unavailable
 from chassis.models import enum_values
 from gateway.clients import call, catalog, circulation, members
-from gateway.web.desk.lending import due_words, error_sentences, may, names_of, sentences, words_of
+from gateway.sessions import may
+from gateway.web.desk.lending import due_words, error_sentences, names_of, sentences
 from gateway.web.forms import Fields
+from gateway.web.hits import local_text
+from gateway.web.texts import words_of
 from rangkiang.catalog.v1 import catalog_pb2, facets_pb2, items_pb2
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.members.v1 import cards_pb2, people_pb2
@@ -48,7 +51,6 @@ class Outcome:
     item       the item of the act
     choices    buttons, of which staff choose one
     waivable   reasons of refusals that the caller may waive
-    member     id of the member whose loans can be printed
     fast_add   barcode, title and author for the form that adds an unknown item
     """
 
@@ -59,7 +61,6 @@ class Outcome:
     item: wire.Item | None = None
     choices: list[Choice] = field(default_factory=list)
     waivable: list[str] = field(default_factory=list)
-    member: str = ""
     fast_add: dict[str, str] = field(default_factory=dict)
 
 
@@ -254,8 +255,8 @@ class Desk:
         return None
 
     def _finish(self) -> Outcome:
-        member, self.member = self.member, ""
-        return Outcome(DONE, self.say("lending.finished"), member=member)
+        self.member = ""
+        return Outcome(DONE, self.say("lending.finished"))
 
     async def _open(self, member: str) -> Outcome:
         self.member, self.mode = member, LEND
@@ -368,16 +369,13 @@ class Desk:
         reply = await call(
             self.request, catalog(self.request).ListItems, catalog_pb2.ListItemsRequest(record_id=record)
         )
-        words = words_of(self.request)
-        choices = [
-            Choice(
-                item.barcode,
-                ", ".join(filter(None, (item.call_number, item.copy, words.code("answer", item.availability)))),
-                self._item_fields(item.barcode),
-            )
-            for item in reply.items
-            if item.barcode and item.institution == self.institution
-        ]
+        words, choices = words_of(self.request), []
+        for item in reply.items:
+            if item.barcode and item.institution == self.institution:
+                branch = local_text(item.branch_name, words.language)
+                state = words.code("answer", item.availability)
+                detail = ", ".join(filter(None, (branch, item.call_number, item.enumeration, item.copy, state)))
+                choices.append(Choice(item.barcode, detail, self._item_fields(item.barcode)))
         heading = self.say("lending.choose_item" if choices else "lending.no_items")
         return Outcome(LOOK, heading, "", [], choices=choices[: 5 * _MOST_CHOICES])
 

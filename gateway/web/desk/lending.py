@@ -13,8 +13,8 @@ from chassis import clock
 from chassis.errors import Error, Forbidden, TooLate, Unauthenticated, Unavailable
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
-from gateway.sessions import ENDED, session_of
-from gateway.web.texts import Wording, wording
+from gateway.sessions import ENDED
+from gateway.web.texts import Wording
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1 import rules_pb2
 from rangkiang.common.v1 import refusal_pb2
@@ -103,12 +103,6 @@ def chosen_branch(request: Request, offered: list[tuple[str, str]]) -> tuple[str
     return next((branch for branch in offered if branch[0] == code), None)
 
 
-def may(request: Request, scope: str) -> bool:
-    """Return whether the person who is signed in has a scope."""
-    session = session_of(request)
-    return session is not None and scope in session.account.scopes
-
-
 def error_sentences(request: Request, problem: Error) -> list[str]:
     """Return the sentences of an error.
 
@@ -117,7 +111,3 @@ def error_sentences(request: Request, problem: Error) -> list[str]:
     if isinstance(problem, Unauthenticated) and problem.reason in ENDED:
         raise problem
     return [refusal.sentence.in_language(language(request)) for refusal in problem.refusals]
-
-
-def words_of(request: Request) -> Wording:
-    return wording(language(request))

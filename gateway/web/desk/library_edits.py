@@ -44,7 +44,7 @@ ROOT = "/desk/libraries"
 SCOPE = "institutions.write"
 PREVIEW_WIDTH = 480
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
-_LONGEST_UPLOAD_BYTES = 3 * 1024 * 1024
+_LONGEST_UPLOAD_BYTES = 13 * 1024 * 1024
 # Beginnings of the reasons why a picture is refused.
 _PICTURE_REASONS = ("PICTURE_", "PHOTOS_", "SVG_")
 

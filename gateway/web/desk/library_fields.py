@@ -21,6 +21,7 @@ _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 # The form of an institution does not show its kind.
 INSTITUTION_FIELDS = tuple(field for field in choices(wire.EditInstitutionRequest, "fields") if field != "kind")
 BRANCH_FIELDS = choices(wire.EditBranchRequest, "fields")
+USUAL_CARD_COLOUR = "#1c2e42"
 _IN_BOTH_LANGUAGES = ("name", "short_name", "motto", "photo_alt")
 _LISTS = ("services", "accessibility")
 KINDS = ("central", "branch", "mobile", "campus", "school", "village")
@@ -52,6 +53,9 @@ def values_of(place: Place, fields: Sequence[str]) -> Values:
             values[field] = _position_text(source)
         elif field in _LISTS:
             values[field] = "\n".join(_line(text) for text in getattr(source, field))
+        elif field == "card_colour":
+            # The input for colours cannot be empty.
+            values[field] = getattr(source, field) or USUAL_CARD_COLOUR
         else:
             values[field] = getattr(source, field)
     return values

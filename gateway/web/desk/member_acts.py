@@ -13,7 +13,7 @@ from gateway.clients import call, circulation, members, notifications
 from gateway.negotiation import language
 from gateway.responses import download
 from gateway.web.desk.members import member_page
-from gateway.web.forms import SignedInRouter, act_or_show, read_form, refuse, signed_in_form
+from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import loans_pb2
@@ -38,7 +38,14 @@ _FORM_FIELDS = {
 
 @router.post("/members/{member_id}/renewals")
 async def renew(request: Request) -> Response:
+    """Renew a membership. Staff must tick a box for a second renewal on one day, which is mostly a mistake."""
     fields = await read_form(request)
+    if "again" not in fields:
+        reply = await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=_member(request)))
+        if reply.was_renewed_today:
+            form = signed_in_form(request, fields)
+            form.add_error("again", wording(language(request)).say("members.renew_unsure"))
+            return await member_page(request, form)
     message = people_pb2.RenewMembershipRequest(id=_member(request), expires_on=fields.text("expires_on"))
     return await _act(request, call(request, members(request).RenewMembership, message), fields)
 
@@ -111,6 +118,17 @@ async def make_password_code(request: Request) -> Response:
     return page(request, "password_code.html", member=member, password_code=reply.code)
 
 
+@router.get("/members/{member_id}/erasure")
+async def ask_erasure(request: Request) -> Response:
+    """Show what an erasure erases and what stays, and ask for a tick."""
+    return await _erasure_page(request, signed_in_form(request))
+
+
+async def _erasure_page(request: Request, form: Form) -> Response:
+    reply = await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=_member(request)))
+    return page(request, "member_erasure.html", form=form, member=reply.member)
+
+
 @router.post("/members/{member_id}/erasure")
 async def erase(request: Request) -> Response:
     """Erase a member. Staff must tick a box, because an erasure cannot be undone."""
@@ -118,10 +136,10 @@ async def erase(request: Request) -> Response:
     form = signed_in_form(request, fields)
     if "sure" not in fields:
         form.add_error("sure", wording(language(request)).say("members.erase_unsure"))
-        return await member_page(request, form)
+        return await _erasure_page(request, form)
     act = call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
     return await act_or_show(
-        request, act, "/members", show=member_page, form=form, form_fields=_FORM_FIELDS, labels="members"
+        request, act, "/members", show=_erasure_page, form=form, form_fields=_FORM_FIELDS, labels="members"
     )
 
 

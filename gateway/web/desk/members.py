@@ -10,6 +10,7 @@ from chassis.models import choices
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
+from gateway.web.desk.lending import loan_rows, people_of
 from gateway.web.desk.notices import last_notices
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
@@ -79,10 +80,19 @@ async def member(request: Request) -> Response:
     return await member_page(request, signed_in_form(request))
 
 
-async def member_page(request: Request, form: Form) -> Response:
+@router.post("/members/{member_id}/nik")
+async def show_nik(request: Request) -> Response:
+    """Show the page with the whole NIK, which the audit records."""
+    await read_form(request)
+    return await member_page(request, signed_in_form(request), shows_nik=True)
+
+
+async def member_page(request: Request, form: Form, *, shows_nik: bool = False) -> Response:
     """Return the page of a member; `form` is the form of all its acts."""
     member_id = request.path_params["member_id"]
-    details = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
+    message = wire.GetMemberRequest(id=member_id, shows_nik=shows_nik)
+    reply = await call(request, members(request).GetMember, message)
+    details, borrower = reply.member, await _borrower(request, member_id)
     lang = language(request)
     words = wording(lang)
     return page(
@@ -96,17 +106,33 @@ async def member_page(request: Request, form: Form) -> Response:
         block_reasons=words.codes("block", choices(wire.Block, "reason")),
         alias_kinds=words.codes("card", choices(wire.Alias, "kind")),
         notices=await last_notices(request, member_id),
-        suspension=await _suspension(request, member_id),
+        guardian=details.guardian.name or await _name_of(request, details.guardian.member_id),
+        nik=details.contact.nik if shows_nik else masked(details.contact.nik),
+        is_nik_masked=bool(details.contact.nik) and not shows_nik,
+        was_renewed_today=reply.was_renewed_today,
+        suspension=borrower.suspension if borrower is not None and borrower.HasField("suspension") else None,
+        # The earliest due time first: overdue loans lead.
+        loans=borrower and loan_rows(sorted(borrower.loans, key=lambda loan: loan.due_at.ToDatetime()), wording(lang)),
     )
 
 
-async def _suspension(request: Request, member_id: str) -> loans_pb2.Suspension | None:
-    """Return the suspension of a member; None without one, and when circulation does not know or show it."""
+async def _name_of(request: Request, member_id: str) -> str:
+    """Return the name of a member; "" for no id, and when it is not known."""
+    people = await people_of(request, [member_id]) or {}
+    return people[member_id].name if member_id in people else ""
+
+
+def masked(nik: str) -> str:
+    """Return a NIK with its region (6 digits) and its last two digits; those between are dots."""
+    return f"{nik[:6]}{'•' * (len(nik) - 8)}{nik[-2:]}" if len(nik) > 8 else "•" * len(nik)
+
+
+async def _borrower(request: Request, member_id: str) -> loans_pb2.GetBorrowerReply | None:
+    """Return the loans and the suspension of a member; None when circulation does not know or show them."""
     try:
-        reply = await call(request, circulation(request).GetBorrower, loans_pb2.GetBorrowerRequest(member=member_id))
+        return await call(request, circulation(request).GetBorrower, loans_pb2.GetBorrowerRequest(member=member_id))
     except (Forbidden, NotFound, TooLate, Unavailable):
         return None
-    return reply.suspension if reply.HasField("suspension") else None
 
 
 async def category_names(request: Request) -> dict[str, str]:

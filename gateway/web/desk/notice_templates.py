@@ -14,11 +14,12 @@ from chassis.errors import Error, Forbidden, Invalid, NotFound, TooLate, Unavail
 from gateway.clients import call, circulation, notifications
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
-from gateway.web.desk.lending import branches, due_words, may, names_of, words_of
+from gateway.sessions import may
+from gateway.web.desk.lending import branches, due_words, names_of
 from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.texts import Wording, wording
+from gateway.web.texts import Wording, wording, words_of
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
 

@@ -16,10 +16,11 @@ from chassis.errors import NotFound, TooLate, Unavailable
 from chassis.models import choices, enum_values
 from gateway.api.notice_csv import notices_as_csv
 from gateway.clients import call, notifications
-from gateway.web.desk.lending import may, names_of, words_of
+from gateway.sessions import may
+from gateway.web.desk.lending import names_of
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, signed_in_form
 from gateway.web.rendering import page
-from gateway.web.texts import Wording
+from gateway.web.texts import Wording, words_of
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.kinds_pb2 import NoticeKind, is_family
 

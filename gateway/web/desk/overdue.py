@@ -13,11 +13,12 @@ from chassis import clock
 from gateway.api.loan_csv import loans_as_csv
 from gateway.clients import call, circulation
 from gateway.negotiation import language
-from gateway.sessions import session_of
-from gateway.web.desk.lending import LoanRow, branches, loan_rows, people_of, words_of
+from gateway.sessions import may, session_of
+from gateway.web.desk.lending import LoanRow, branches, loan_rows, people_of
 from gateway.web.forms import SignedInRouter
 from gateway.web.library import institution_name, letterhead_of
 from gateway.web.rendering import page
+from gateway.web.texts import words_of
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
 router = SignedInRouter()
@@ -48,7 +49,8 @@ async def letters(request: Request) -> Response:
 
 @router.get("/desk/overdue.csv")
 async def overdue_csv(request: Request) -> Response:
-    return await loans_as_csv(request, _message(request))
+    """Download the overdue loans; with names and telephones for those who may read contact data."""
+    return await loans_as_csv(request, _message(request), has_contacts=may(request, "members.contact"))
 
 
 @router.get("/desk/slips/{member_id}")
@@ -56,7 +58,7 @@ async def slip(request: Request) -> Response:
     """Show the loans of a borrower for a 58 mm printer. Slips have no name, because people lose them."""
     message = wire.GetBorrowerRequest(member=request.path_params["member_id"])
     reply = await call(request, circulation(request).GetBorrower, message)
-    rows = loan_rows(reply.loans, words_of(request))
+    rows = loan_rows(sorted(reply.loans, key=lambda loan: loan.due_at.ToDatetime()), words_of(request))
     session = session_of(request)
     assert session is not None  # SignedInRouter
     return page(
@@ -64,7 +66,8 @@ async def slip(request: Request) -> Response:
         "loan_slip.html",
         institution=institution_name(request, session.account.institution, language(request)),
         borrower=reply,
-        rows=rows,
+        total=len(rows),
+        dates=[(due, list(own)) for due, own in groupby(rows, lambda row: row.due)],
         today=clock.now(),
     )
 
@@ -100,6 +103,7 @@ async def _list(request: Request, template: str) -> Response:
         letterhead=letterhead_of(request, session.account.institution, language(request)),
         groups=_groups(loan_rows(loans, words_of(request), names), schools),
         total=total,
+        has_more=reply.has_more,
         is_cut=len(loans) < total,
         are_names_missing=people is None,
         branch=message.branch,

@@ -11,10 +11,11 @@ from chassis.errors import Error
 from gateway.clients import call, notifications
 from gateway.request_guard import accept_bodies
 from gateway.responses import download
-from gateway.web.desk.lending import may, words_of
+from gateway.sessions import may
 from gateway.web.desk.notices import moment
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
+from gateway.web.texts import words_of
 from rangkiang.notifications.v1 import print_pb2 as wire
 
 router = SignedInRouter()

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from chassis.errors import Invalid, NotFound, TooLate, Unavailable
 from gateway.clients import call, circulation
 from gateway.negotiation import language
-from gateway.sessions import session_of, set_cookie
+from gateway.sessions import may, session_of, set_cookie
 from gateway.web.desk import desk_acts
 from gateway.web.desk.desk_acts import LEND, READ_HERE, RETURN, Desk, Outcome
 from gateway.web.desk.lending import (
@@ -25,14 +25,13 @@ from gateway.web.desk.lending import (
     chosen_branch,
     error_sentences,
     loan_rows,
-    may,
     names_of,
     sentences,
-    words_of,
 )
 from gateway.web.desk.members import category_names
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, signed_in_form
 from gateway.web.rendering import YEAR_SECONDS, page
+from gateway.web.texts import words_of
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
 router = SignedInRouter()
@@ -71,7 +70,8 @@ async def act(request: Request) -> Response:
     mode, member = fields.get("mode", LEND), fields.text("member")[:64]
     session = session_of(request)
     offered = await branches(request)
-    branch = chosen_branch(request, offered)
+    # The branch of the page that scanned, also when another tab has chosen another one since.
+    branch = next((each for each in offered if each[0] == fields.get("branch", "")), chosen_branch(request, offered))
     if branch is None or session is None:
         return redirect("/desk")
     working = Desk(

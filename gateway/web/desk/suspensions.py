@@ -8,7 +8,8 @@ from starlette.responses import Response
 from chassis.errors import Error
 from gateway.api.suspensions import suspensions_as_csv
 from gateway.clients import call, circulation
-from gateway.web.desk.lending import may, names_of
+from gateway.sessions import may
+from gateway.web.desk.lending import names_of
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.circulation.v1 import loans_pb2 as wire

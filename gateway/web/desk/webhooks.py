@@ -9,11 +9,10 @@ from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
 from gateway.clients import call, notifications
-from gateway.web.desk.lending import words_of
 from gateway.web.desk.notices import moment
 from gateway.web.forms import Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
-from gateway.web.texts import Wording
+from gateway.web.texts import Wording, words_of
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 
 router = SignedInRouter()

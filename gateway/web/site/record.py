@@ -20,6 +20,7 @@ from gateway.formats import FORMATS
 from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.partners.coins import title_of
+from gateway.sessions import session_of
 from gateway.web import preferences
 from gateway.web.covers.images import find_picture, isbns, names
 from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf
@@ -70,6 +71,8 @@ async def record(request: Request) -> Response:
     branch_holdings = await with_pages(request, holdings(reply.holdings, words.language), words.language)
     by_author = await _by_author(request, display, record_id, mine, words.language)
     listed = {entry["id"] for entry in by_author}
+    session = session_of(request)
+    own, scopes = (session.account.institution, session.account.scopes) if session else ("", frozenset())
     others = [entry for entry in (similar.similar if similar else ()) if entry.record.id not in listed][:SIMILAR]
     similar_records = [brief_record(entry.record, words.language) for entry in others]
     return page(
@@ -88,7 +91,8 @@ async def record(request: Request) -> Response:
         by_author=by_author,
         best=best_answer(branch_holdings),
         about=about(display, branch_holdings, words),
-        branch_holdings=_with_items(branch_holdings, items, words.language),
+        branch_holdings=_with_items(branch_holdings, items, own if "items.edit" in scopes else ""),
+        staff_links=staff_links(reply.id, is_own=reply.institution == own) if "catalog.edit" in scopes else (),
         institutions={
             institution.code: local_text(institution.name, words.language) or institution.code
             for institution in libraries.institutions
@@ -109,7 +113,6 @@ async def record(request: Request) -> Response:
         addresses=web_addresses(display),
         citations=citations(display, words.language),
         downloads=downloads(reply.id, words),
-        source=reply.source,
         permalink=permalink,
         coins=title_of(display, address=permalink),
         linked_data=in_script(orjson.loads(linked_data.content)) if linked_data else "",
@@ -194,8 +197,22 @@ def _on_a_spine(call_number: str) -> str:
     return "\u00a0".join(call_number.rsplit(" ", 1))
 
 
-def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
-    """Return each branch with its items, at most MOST_ITEMS in total."""
+def staff_links(record_id: str, *, is_own: bool) -> list[tuple[str, str]]:
+    """Return (path, text key) of the pages for cataloguers; those that edit are for records of their institution."""
+    path = f"/catalogue/records/{record_id}"
+    edits = [
+        (f"{path}/edit", "edits.way"),
+        (f"/catalogue/new?record={record_id}", "catalogue.add_items"),
+        (f"{path}/versions", "versions.heading"),
+    ]
+    return [*(edits if is_own else ()), (f"/catalogue/records/new?from={record_id}", "edits.copy")]
+
+
+def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsReply, own: str) -> list[dict[str, Any]]:
+    """Return each branch with its items, at most MOST_ITEMS in total.
+
+    own  institution whose items the reader may edit; "" for none
+    """
     by_branch: dict[str, list[dict[str, Any]]] = {}
     for item in reply.items[:MOST_ITEMS]:
         by_branch.setdefault(item.branch, []).append(
@@ -209,6 +226,7 @@ def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsRepl
                 "answer": item.availability,
                 "due_on": item.due_on,
                 "barcode": item.barcode,
+                "address": f"/catalogue/items/{item.id}" if item.institution == own else "",
             }
         )
     return [{**holding, "pieces": by_branch.get(holding["branch"], [])} for holding in branch_holdings]

@@ -43,7 +43,9 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
             continue
         if key == "identifiers":
             named_rows += [
-                (words.code("identifier", kind), _lines(kind, numbers, data, words)) for kind, numbers in values.items()
+                (words.code("identifier", kind), _lines(kind, numbers, data, words))
+                for kind, numbers in values.items()
+                if kind != "control_number"  # of use to librarians only, who see it in the MARC record
             ]
         elif key == "more":
             named_rows += [

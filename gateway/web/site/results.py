@@ -129,6 +129,7 @@ async def results(request: Request) -> Response:
         filters_address=address(links, opened=True),
         filters_fragment=address(links, path="/search/filters"),
         feed=address(links, path="/search.atom"),
+        rss=address(links, path="/search.rss"),
         saved=address(links),
     )
 

@@ -35,6 +35,16 @@
     }
   });
 
+  // Alt+N adds a book, from every page of a cataloguer.
+  const newBook = document.querySelector("[data-new-book]");
+  if (newBook) {
+    document.addEventListener("keydown", (event) => {
+      if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== "KeyN" || event.defaultPrevented) return;
+      event.preventDefault();
+      newBook.click();
+    });
+  }
+
   // Parts of a page that are loaded later.
   for (const part of document.querySelectorAll("[data-load]")) {
     fetch(part.dataset.load).then(async (reply) => {
@@ -156,6 +166,12 @@
     button.addEventListener("click", () => print());
   }
 
+  // A slip prints as it opens; its tab, which the desk opened, closes after that.
+  if (document.querySelector("[data-print-now]")) {
+    addEventListener("afterprint", () => { if (history.length === 1) window.close(); });
+    addEventListener("load", () => print());
+  }
+
   // Sharing: the device's share sheet if available; otherwise the link is copied, and ways to send it are shown.
   for (const each of document.querySelectorAll("[data-share]")) {
     const data = { title: each.dataset.title || document.title, url: each.dataset.share };
@@ -196,6 +212,17 @@
     const retry = () => fetch("/api/v1/health/live").then((reply) => { if (reply.ok) location.reload(); }, () => {});
     addEventListener("online", retry);
     setInterval(retry, 10000);
+  }
+
+  // A card on this device is that of the member who is signed in, until the sign-out; the offline page links it.
+  if (window.caches) {
+    const cards = async () => (await caches.keys()).filter((name) => name.startsWith("card-"));
+    const erase = async (kept) => (await cards()).forEach((name) => { if (name !== kept) caches.delete(name); });
+    const { own } = document.body.dataset;
+    if (own) erase(`card-${own}`);
+    document.querySelector("form[action='/sign-out']")?.addEventListener("submit", () => { erase(""); });
+    const link = document.querySelector("[data-kept-card]");
+    if (link) cards().then((names) => { link.hidden = !names.length; });
   }
 
   // Browsers allow service workers only over https and on localhost. This one caches only the offline page.

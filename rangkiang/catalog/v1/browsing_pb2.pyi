@@ -450,7 +450,7 @@ class BrowseRequest(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"author", "subject", "series", "title" or "call_number"."""
+    """"author", "subject", "series", "title" or "call_number"; "class", "isbn" or "issn" only for scans of partners."""
     term: _builtins.str
     """Heading at which to open the list; by default its first heading."""
     before: _builtins.int

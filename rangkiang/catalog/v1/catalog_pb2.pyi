@@ -42,6 +42,8 @@ class SearchRequest(_message.Message):
     STRICT_FIELD_NUMBER: _builtins.int
     TREE_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
@@ -62,6 +64,10 @@ class SearchRequest(_message.Message):
     """Only records with all words as typed: no corrected spelling, no hits with a part of the words."""
     offset: _builtins.int
     """Hits to skip, below 10,000; only of a tree, without a cursor."""
+    form: _builtins.str
+    """A RecordFormat: hits have the record in this format in Hit.content, and nothing else."""
+    address: _builtins.str
+    """As in GetFormRequest, for the format."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]:
         """A hit has one of the values of every filter."""
@@ -90,10 +96,12 @@ class SearchRequest(_message.Message):
         strict: _builtins.bool = ...,
         tree: Global___SearchTree | None = ...,
         offset: _builtins.int = ...,
+        form: _builtins.str = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tree", b"tree"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "query", b"query", "sort", b"sort", "strict", b"strict", "tree", b"tree"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "form", b"form", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "query", b"query", "sort", b"sort", "strict", b"strict", "tree", b"tree"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -115,13 +123,11 @@ class SearchTree(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     ORDERED_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
-    """Operator: and, or, not (the first operand without the others) or near (two clauses of words of one field); empty for
-    a clause.
-    """
+    """Operator; empty for a clause. not: the first operand without the others. near: two clauses of words of one field."""
     field: _builtins.str
     """Field of a clause, such as title, author, subject, isbn, year, class, language or institution; empty means any field."""
     relation: _builtins.str
-    """Relation of a clause: all, any, = (words side by side; the default), == (the whole field), <, <=, >, >= or within."""
+    """Relation of a clause; by default =, words side by side. == is the whole field."""
     term: _builtins.str
     """Term of a clause. `*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field,
     unless a backslash is before them. At most 500 characters.
@@ -263,6 +269,7 @@ class Hit(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     LACKS_FIELD_NUMBER: _builtins.int
     BECAUSE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the record."""
     score: _builtins.float
@@ -275,6 +282,8 @@ class Hit(_message.Message):
     """With `by_work`: id of the work."""
     editions: _builtins.int
     """With `by_work`: number of matching records of the work."""
+    content: _builtins.bytes
+    """With `form`: the record; empty for one that the format cannot represent."""
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
         """With `highlight`: the text of each field in pieces; every second piece matches."""
@@ -304,10 +313,11 @@ class Hit(_message.Message):
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         lacks: _abc.Iterable[_builtins.str] | None = ...,
         because: _text_pb2.LocalText | None = ...,
+        content: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["because", b"because"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "brief", b"brief", "editions", b"editions", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "lacks", b"lacks", "reasons", b"reasons", "score", b"score", "work_id", b"work_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "brief", b"brief", "content", b"content", "editions", b"editions", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "lacks", b"lacks", "reasons", b"reasons", "score", b"score", "work_id", b"work_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -579,7 +589,10 @@ class ListItemsReply(_message.Message):
 
     ITEMS_FIELD_NUMBER: _builtins.int
     RECORD_VERSION_FIELD_NUMBER: _builtins.int
+    RECORD_TITLE_FIELD_NUMBER: _builtins.int
     record_version: _builtins.int
+    record_title: _builtins.str
+    """At most 120 characters."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """The items by branch and call number; those of the branch `near` first."""
@@ -589,10 +602,11 @@ class ListItemsReply(_message.Message):
         *,
         items: _abc.Iterable[Global___Item] | None = ...,
         record_version: _builtins.int = ...,
+        record_title: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "record_version", b"record_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "record_title", b"record_title", "record_version", b"record_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -848,6 +862,7 @@ class Institution(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     EDITED_FIELDS_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    CARD_COLOUR_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Short unique code, which filters use."""
     kind: _builtins.str
@@ -864,6 +879,8 @@ class Institution(_message.Message):
     """Version, for If-Match."""
     id: _builtins.str
     """Identifier (UUID)."""
+    card_colour: _builtins.str
+    """Colour of members' cards, "#rrggbb"; null for the usual dark blue. Texts on it are black or white."""
     @_builtins.property
     def name(self) -> _text_pb2.LocalText:
         """Name."""
@@ -905,10 +922,11 @@ class Institution(_message.Message):
         version: _builtins.int = ...,
         edited_fields: _abc.Iterable[_builtins.str] | None = ...,
         id: _builtins.str = ...,
+        card_colour: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "motto", b"motto", "name", b"name", "short_name", b"short_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "isil", b"isil", "kind", b"kind", "logo", b"logo", "motto", b"motto", "name", b"name", "npp", b"npp", "photos", b"photos", "short_name", b"short_name", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_colour", b"card_colour", "code", b"code", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "isil", b"isil", "kind", b"kind", "logo", b"logo", "motto", b"motto", "name", b"name", "npp", b"npp", "photos", b"photos", "short_name", b"short_name", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1288,7 +1306,7 @@ class PutPictureRequest(_message.Message):
     kind: _builtins.str
     """"logo" (of an institution; replaces the current one) or "photo" (one for a branch, up to 8 for an institution)."""
     content: _builtins.bytes
-    """JPEG, PNG or WebP; a logo may also be SVG. At most 2 MB."""
+    """JPEG, PNG or WebP; a logo may also be SVG. At most 12 MB."""
     def __init__(
         self,
         *,

@@ -3,12 +3,21 @@
 import grpc
 import warnings
 
+from rangkiang.catalog.v1 import accessions_pb2 as rangkiang_dot_catalog_dot_v1_dot_accessions__pb2
 from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_dot_browsing__pb2
 from rangkiang.catalog.v1 import catalog_pb2 as rangkiang_dot_catalog_dot_v1_dot_catalog__pb2
+from rangkiang.catalog.v1 import cataloguing_pb2 as rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2
+from rangkiang.catalog.v1 import drafts_pb2 as rangkiang_dot_catalog_dot_v1_dot_drafts__pb2
+from rangkiang.catalog.v1 import duplicates_pb2 as rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2
+from rangkiang.catalog.v1 import edit_forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2
 from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_forms__pb2
 from rangkiang.catalog.v1 import harvest_pb2 as rangkiang_dot_catalog_dot_v1_dot_harvest__pb2
+from rangkiang.catalog.v1 import isbn_matches_pb2 as rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2
 from rangkiang.catalog.v1 import items_pb2 as rangkiang_dot_catalog_dot_v1_dot_items__pb2
+from rangkiang.catalog.v1 import labels_pb2 as rangkiang_dot_catalog_dot_v1_dot_labels__pb2
+from rangkiang.catalog.v1 import register_pb2 as rangkiang_dot_catalog_dot_v1_dot_register__pb2
 from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
+from rangkiang.catalog.v1 import tasks_pb2 as rangkiang_dot_catalog_dot_v1_dot_tasks__pb2
 from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
 from rangkiang.common.v1 import published_pb2 as rangkiang_dot_common_dot_v1_dot_published__pb2
 
@@ -33,8 +42,8 @@ if _version_not_supported:
 
 
 class CatalogStub:
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     def __init__(self, channel):
@@ -62,6 +71,11 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/ListItems',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.FromString,
+                _registered_method=True)
+        self.GetAvailability = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetAvailability',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityReply.FromString,
                 _registered_method=True)
         self.CountFacet = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/CountFacet',
@@ -102,11 +116,6 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/GetForm',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
-                _registered_method=True)
-        self.GetForms = channel.unary_unary(
-                '/rangkiang.catalog.v1.Catalog/GetForms',
-                request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.FromString,
                 _registered_method=True)
         self.ListRecords = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListRecords',
@@ -168,6 +177,11 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.FromString,
                 _registered_method=True)
+        self.ListItemChanges = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListItemChanges',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesReply.FromString,
+                _registered_method=True)
         self.ListFastAdds = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListFastAdds',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsRequest.SerializeToString,
@@ -177,6 +191,276 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/ChangeItem',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.FromString,
+                _registered_method=True)
+        self.LookUpIsbn = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/LookUpIsbn',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.LookUpIsbnRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.IsbnMatches.FromString,
+                _registered_method=True)
+        self.GetRecordCopy = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetRecordCopy',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyReply.FromString,
+                _registered_method=True)
+        self.CreateRecord = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/CreateRecord',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.CreateRecordRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+                _registered_method=True)
+        self.FindDuplicates = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/FindDuplicates',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesReply.FromString,
+                _registered_method=True)
+        self.ReplaceRecord = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ReplaceRecord',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ReplaceRecordRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+                _registered_method=True)
+        self.GetEditForm = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetEditForm',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.GetEditFormRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.EditForm.FromString,
+                _registered_method=True)
+        self.DeleteRecord = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/DeleteRecord',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordReply.FromString,
+                _registered_method=True)
+        self.RestoreRecord = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/RestoreRecord',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RestoreRecordRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+                _registered_method=True)
+        self.ListRecordVersions = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListRecordVersions',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsReply.FromString,
+                _registered_method=True)
+        self.GetRecordVersion = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetRecordVersion',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionReply.FromString,
+                _registered_method=True)
+        self.AddItems = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/AddItems',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsReply.FromString,
+                _registered_method=True)
+        self.RemoveItem = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/RemoveItem',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemReply.FromString,
+                _registered_method=True)
+        self.ProposeCallNumber = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ProposeCallNumber',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.ProposeCallNumberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.CallNumberProposal.FromString,
+                _registered_method=True)
+        self.GetAccessionRules = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetAccessionRules',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.GetAccessionRulesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.FromString,
+                _registered_method=True)
+        self.PutAccessionRules = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/PutAccessionRules',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.PutAccessionRulesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.FromString,
+                _registered_method=True)
+        self.ListAccessions = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListAccessions',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsReply.FromString,
+                _registered_method=True)
+        self.GetAccession = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetAccession',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.FromString,
+                _registered_method=True)
+        self.CorrectAccession = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/CorrectAccession',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.CorrectAccessionRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.FromString,
+                _registered_method=True)
+        self.ListAccessionGaps = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListAccessionGaps',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsReply.FromString,
+                _registered_method=True)
+        self.SkipAccessionNumbers = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/SkipAccessionNumbers',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.SkipAccessionNumbersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.AccessionGap.FromString,
+                _registered_method=True)
+        self.NumberItems = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/NumberItems',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsReply.FromString,
+                _registered_method=True)
+        self.ListLabels = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListLabels',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsReply.FromString,
+                _registered_method=True)
+        self.AddLabelPrint = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/AddLabelPrint',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddLabelPrintRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+                _registered_method=True)
+        self.ListLabelPrints = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListLabelPrints',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsReply.FromString,
+                _registered_method=True)
+        self.GetLabelPrint = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetLabelPrint',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetLabelPrintRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+                _registered_method=True)
+        self.ConfirmLabelPrint = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ConfirmLabelPrint',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ConfirmLabelPrintRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+                _registered_method=True)
+        self.PrintLabels = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/PrintLabels',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsReply.FromString,
+                _registered_method=True)
+        self.ListLabelSheets = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListLabelSheets',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelSheetsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.FromString,
+                _registered_method=True)
+        self.PutLabelSheets = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/PutLabelSheets',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PutLabelSheetsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.FromString,
+                _registered_method=True)
+        self.AddBarcodeRange = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/AddBarcodeRange',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddBarcodeRangeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.FromString,
+                _registered_method=True)
+        self.ListBarcodeRanges = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListBarcodeRanges',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesReply.FromString,
+                _registered_method=True)
+        self.GetBarcodeRange = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetBarcodeRange',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetBarcodeRangeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListOffers',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersReply.FromString,
+                _registered_method=True)
+        self.GetOffer = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetOffer',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetOfferRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RecordOffer.FromString,
+                _registered_method=True)
+        self.TakeOffer = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/TakeOffer',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.TakeOfferRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+                _registered_method=True)
+        self.RefuseOffer = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/RefuseOffer',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferReply.FromString,
+                _registered_method=True)
+        self.ListTasks = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListTasks',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksReply.FromString,
+                _registered_method=True)
+        self.GetTask = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetTask',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.GetTaskRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+                _registered_method=True)
+        self.ListTaskFindings = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListTaskFindings',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsReply.FromString,
+                _registered_method=True)
+        self.CancelTask = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/CancelTask',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.CancelTaskRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+                _registered_method=True)
+        self.StartUpload = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/StartUpload',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadReply.FromString,
+                _registered_method=True)
+        self.AddUploadPart = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/AddUploadPart',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartReply.FromString,
+                _registered_method=True)
+        self.FinishUpload = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/FinishUpload',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.FinishUploadRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+                _registered_method=True)
+        self.StartImport = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/StartImport',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartImportRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+                _registered_method=True)
+        self.SaveDraft = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/SaveDraft',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.SaveDraftRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.FromString,
+                _registered_method=True)
+        self.GetDraft = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetDraft',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetDraftRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.FromString,
+                _registered_method=True)
+        self.ListDrafts = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListDrafts',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsReply.FromString,
+                _registered_method=True)
+        self.DeleteDraft = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/DeleteDraft',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftReply.FromString,
+                _registered_method=True)
+        self.ListRecordTemplates = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListRecordTemplates',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesReply.FromString,
+                _registered_method=True)
+        self.GetRecordTemplate = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetRecordTemplate',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetRecordTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+                _registered_method=True)
+        self.CreateRecordTemplate = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/CreateRecordTemplate',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.CreateRecordTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+                _registered_method=True)
+        self.ReplaceRecordTemplate = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ReplaceRecordTemplate',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ReplaceRecordTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+                _registered_method=True)
+        self.DeleteRecordTemplate = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/DeleteRecordTemplate',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateReply.FromString,
+                _registered_method=True)
+        self.UndoImport = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/UndoImport',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.UndoImportRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
                 _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListInstitutions',
@@ -216,8 +500,8 @@ class CatalogStub:
 
 
 class CatalogServicer:
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     def Search(self, request, context):
@@ -243,6 +527,13 @@ class CatalogServicer:
 
     def ListItems(self, request, context):
         """The items of one record, by branch and call number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAvailability(self, request, context):
+        """Availability of many records by branch, by id or ISBN. Refuses what is no ISBN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -299,13 +590,6 @@ class CatalogServicer:
 
     def GetForm(self, request, context):
         """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetForms(self, request, context):
-        """Several records in such a format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -396,6 +680,13 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListItemChanges(self, request, context):
+        """What staff changed in an item, and when.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFastAdds(self, request, context):
         """Items of the institution; or those that desks added and no import has updated since, for the cataloguer.
         """
@@ -405,6 +696,370 @@ class CatalogServicer:
 
     def ChangeItem(self, request, context):
         """Changes the barcode or the status of an item; later imports keep both.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookUpIsbn(self, request, context):
+        """The records of an ISBN, ready to be copied: here, at other institutions, and in outside sources.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecordCopy(self, request, context):
+        """What a copy of a record of another institution has, as LookUpIsbn prepares it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRecord(self, request, context):
+        """Adds a record of the caller's institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindDuplicates(self, request, context):
+        """Records of the caller's institution that may be the same as a record that is not saved yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRecord(self, request, context):
+        """Replaces the content of a record of the caller's institution; later imports no longer replace it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEditForm(self, request, context):
+        """A record as a form and as text, for a page that edits it; also what was typed so far, with its faults.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRecord(self, request, context):
+        """Deletes a record without items of the caller's institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreRecord(self, request, context):
+        """Brings back a deleted record, or an earlier content of a record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecordVersions(self, request, context):
+        """The versions of a record's content: who made them, when, and what they changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecordVersion(self, request, context):
+        """The content of one version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddItems(self, request, context):
+        """Adds items to a record of the caller's institution and enters them into the accession register.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveItem(self, request, context):
+        """Removes an item that is not out; its accession number stays in the register.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProposeCallNumber(self, request, context):
+        """A call number for a record of the caller's institution, with its neighbours on the shelf.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccessionRules(self, request, context):
+        """How the caller's institution numbers its items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutAccessionRules(self, request, context):
+        """Changes the pattern of accession numbers that are given from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccessions(self, request, context):
+        """Entries of the accession register of the caller's institution, with their totals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccession(self, request, context):
+        """One entry of the register, with its corrections.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectAccession(self, request, context):
+        """Corrects facts of an entry, with a reason; never its number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccessionGaps(self, request, context):
+        """Accession numbers that are not given, with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SkipAccessionNumbers(self, request, context):
+        """Makes the next accession numbers void, with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NumberItems(self, request, context):
+        """Enters items without an accession number into the register, in parts, in the order in which they arrived.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabels(self, request, context):
+        """Items of the institution that need a label.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddLabelPrint(self, request, context):
+        """Puts labels together that are printed at once; they stay in the queue until the print is confirmed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabelPrints(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabelPrint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmLabelPrint(self, request, context):
+        """Takes the labels of a print out of the queue, except those of items that were changed since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrintLabels(self, request, context):
+        """The PDF of a print, of a range of barcodes, or of the outlines of a sheet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabelSheets(self, request, context):
+        """The sheets that the institution can print on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutLabelSheets(self, request, context):
+        """Replaces the institution's own sheets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddBarcodeRange(self, request, context):
+        """Reserves barcodes that are printed before their items exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBarcodeRanges(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBarcodeRange(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """What imports have brought for records that the institution edits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOffer(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeOffer(self, request, context):
+        """Takes all or some differences of an offer into its record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuseOffer(self, request, context):
+        """Closes an offer; the same content is not offered again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTasks(self, request, context):
+        """Long work of the caller's institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTask(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTaskFindings(self, request, context):
+        """What a task found: rejected records, warnings, records that it left as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTask(self, request, context):
+        """Ends a task after its present step. What it has done stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartUpload(self, request, context):
+        """Begins the upload of a file for an import.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddUploadPart(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishUpload(self, request, context):
+        """Ends the upload, and adds a task that checks the file. Repeated, it returns the same task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartImport(self, request, context):
+        """Adds a task that imports a checked file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SaveDraft(self, request, context):
+        """Stores what the caller has typed in the form of a record; the next one of the same record replaces it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDraft(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDrafts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDraft(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecordTemplates(self, request, context):
+        """The records of the institution from which new ones begin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecordTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRecordTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRecordTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRecordTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoImport(self, request, context):
+        """Adds a task that removes what an import has brought, and restores what it has changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -479,6 +1134,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.SerializeToString,
             ),
+            'GetAvailability': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAvailability,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityReply.SerializeToString,
+            ),
             'CountFacet': grpc.unary_unary_rpc_method_handler(
                     servicer.CountFacet,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetRequest.FromString,
@@ -518,11 +1178,6 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.GetForm,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.SerializeToString,
-            ),
-            'GetForms': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetForms,
-                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.FromString,
-                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.SerializeToString,
             ),
             'ListRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRecords,
@@ -584,6 +1239,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.SerializeToString,
             ),
+            'ListItemChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListItemChanges,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesReply.SerializeToString,
+            ),
             'ListFastAdds': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFastAdds,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsRequest.FromString,
@@ -593,6 +1253,276 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ChangeItem,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.SerializeToString,
+            ),
+            'LookUpIsbn': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUpIsbn,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.LookUpIsbnRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.IsbnMatches.SerializeToString,
+            ),
+            'GetRecordCopy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecordCopy,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyReply.SerializeToString,
+            ),
+            'CreateRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRecord,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.CreateRecordRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.SerializeToString,
+            ),
+            'FindDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindDuplicates,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesReply.SerializeToString,
+            ),
+            'ReplaceRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRecord,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ReplaceRecordRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.SerializeToString,
+            ),
+            'GetEditForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEditForm,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.GetEditFormRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.EditForm.SerializeToString,
+            ),
+            'DeleteRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRecord,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordReply.SerializeToString,
+            ),
+            'RestoreRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreRecord,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RestoreRecordRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.SerializeToString,
+            ),
+            'ListRecordVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecordVersions,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsReply.SerializeToString,
+            ),
+            'GetRecordVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecordVersion,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionReply.SerializeToString,
+            ),
+            'AddItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddItems,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsReply.SerializeToString,
+            ),
+            'RemoveItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveItem,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemReply.SerializeToString,
+            ),
+            'ProposeCallNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeCallNumber,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.ProposeCallNumberRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.CallNumberProposal.SerializeToString,
+            ),
+            'GetAccessionRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccessionRules,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.GetAccessionRulesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.SerializeToString,
+            ),
+            'PutAccessionRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutAccessionRules,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.PutAccessionRulesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.SerializeToString,
+            ),
+            'ListAccessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccessions,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsReply.SerializeToString,
+            ),
+            'GetAccession': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccession,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.SerializeToString,
+            ),
+            'CorrectAccession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectAccession,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.CorrectAccessionRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.SerializeToString,
+            ),
+            'ListAccessionGaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccessionGaps,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsReply.SerializeToString,
+            ),
+            'SkipAccessionNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipAccessionNumbers,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.SkipAccessionNumbersRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.AccessionGap.SerializeToString,
+            ),
+            'NumberItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.NumberItems,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsReply.SerializeToString,
+            ),
+            'ListLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabels,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsReply.SerializeToString,
+            ),
+            'AddLabelPrint': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddLabelPrint,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddLabelPrintRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.SerializeToString,
+            ),
+            'ListLabelPrints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabelPrints,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsReply.SerializeToString,
+            ),
+            'GetLabelPrint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabelPrint,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetLabelPrintRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.SerializeToString,
+            ),
+            'ConfirmLabelPrint': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmLabelPrint,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ConfirmLabelPrintRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.SerializeToString,
+            ),
+            'PrintLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrintLabels,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsReply.SerializeToString,
+            ),
+            'ListLabelSheets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabelSheets,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelSheetsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.SerializeToString,
+            ),
+            'PutLabelSheets': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutLabelSheets,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PutLabelSheetsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.SerializeToString,
+            ),
+            'AddBarcodeRange': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddBarcodeRange,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddBarcodeRangeRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.SerializeToString,
+            ),
+            'ListBarcodeRanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBarcodeRanges,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesReply.SerializeToString,
+            ),
+            'GetBarcodeRange': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBarcodeRange,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetBarcodeRangeRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersReply.SerializeToString,
+            ),
+            'GetOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOffer,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetOfferRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RecordOffer.SerializeToString,
+            ),
+            'TakeOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeOffer,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.TakeOfferRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.SerializeToString,
+            ),
+            'RefuseOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuseOffer,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferReply.SerializeToString,
+            ),
+            'ListTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTasks,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksReply.SerializeToString,
+            ),
+            'GetTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTask,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.GetTaskRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.SerializeToString,
+            ),
+            'ListTaskFindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTaskFindings,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsReply.SerializeToString,
+            ),
+            'CancelTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTask,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.CancelTaskRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.SerializeToString,
+            ),
+            'StartUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartUpload,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadReply.SerializeToString,
+            ),
+            'AddUploadPart': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddUploadPart,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartReply.SerializeToString,
+            ),
+            'FinishUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishUpload,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.FinishUploadRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.SerializeToString,
+            ),
+            'StartImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartImport,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartImportRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.SerializeToString,
+            ),
+            'SaveDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.SaveDraft,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.SaveDraftRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.SerializeToString,
+            ),
+            'GetDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDraft,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetDraftRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.SerializeToString,
+            ),
+            'ListDrafts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrafts,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsReply.SerializeToString,
+            ),
+            'DeleteDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDraft,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftReply.SerializeToString,
+            ),
+            'ListRecordTemplates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecordTemplates,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesReply.SerializeToString,
+            ),
+            'GetRecordTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecordTemplate,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetRecordTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.SerializeToString,
+            ),
+            'CreateRecordTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRecordTemplate,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.CreateRecordTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.SerializeToString,
+            ),
+            'ReplaceRecordTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRecordTemplate,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ReplaceRecordTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.SerializeToString,
+            ),
+            'DeleteRecordTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRecordTemplate,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateReply.SerializeToString,
+            ),
+            'UndoImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoImport,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.UndoImportRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -638,8 +1568,8 @@ def add_CatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Catalog:
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     @staticmethod
@@ -740,6 +1670,33 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ListItems',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAvailability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetAvailability',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetAvailabilityReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -956,33 +1913,6 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/GetForm',
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetForms(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/rangkiang.catalog.v1.Catalog/GetForms',
-            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsRequest.SerializeToString,
-            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormsReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1318,6 +2248,33 @@ class Catalog:
             _registered_method=True)
 
     @staticmethod
+    def ListItemChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListItemChanges',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListItemChangesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListFastAdds(request,
             target,
             options=(),
@@ -1361,6 +2318,1464 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ChangeItem',
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUpIsbn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/LookUpIsbn',
+            rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.LookUpIsbnRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.IsbnMatches.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecordCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetRecordCopy',
+            rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_isbn__matches__pb2.GetRecordCopyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/CreateRecord',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.CreateRecordRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/FindDuplicates',
+            rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_duplicates__pb2.FindDuplicatesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ReplaceRecord',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ReplaceRecordRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEditForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetEditForm',
+            rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.GetEditFormRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_edit__forms__pb2.EditForm.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/DeleteRecord',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.DeleteRecordReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/RestoreRecord',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RestoreRecordRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecordVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListRecordVersions',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListRecordVersionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecordVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetRecordVersion',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetRecordVersionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/AddItems',
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AddItemsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/RemoveItem',
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.RemoveItemReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeCallNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ProposeCallNumber',
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.ProposeCallNumberRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.CallNumberProposal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccessionRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetAccessionRules',
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.GetAccessionRulesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutAccessionRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/PutAccessionRules',
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.PutAccessionRulesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_accessions__pb2.AccessionRules.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListAccessions',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetAccession',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectAccession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/CorrectAccession',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.CorrectAccessionRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.GetAccessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccessionGaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListAccessionGaps',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.ListAccessionGapsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipAccessionNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/SkipAccessionNumbers',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.SkipAccessionNumbersRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.AccessionGap.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NumberItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/NumberItems',
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_register__pb2.NumberItemsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListLabels',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddLabelPrint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/AddLabelPrint',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddLabelPrintRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabelPrints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListLabelPrints',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelPrintsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabelPrint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetLabelPrint',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetLabelPrintRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmLabelPrint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ConfirmLabelPrint',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ConfirmLabelPrintRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelPrint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrintLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/PrintLabels',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PrintLabelsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabelSheets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListLabelSheets',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListLabelSheetsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutLabelSheets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/PutLabelSheets',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.PutLabelSheetsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.LabelSheets.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddBarcodeRange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/AddBarcodeRange',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.AddBarcodeRangeRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBarcodeRanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListBarcodeRanges',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.ListBarcodeRangesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBarcodeRange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetBarcodeRange',
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.GetBarcodeRangeRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_labels__pb2.BarcodeRange.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListOffers',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.ListOffersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetOffer',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.GetOfferRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RecordOffer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/TakeOffer',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.TakeOfferRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.SavedRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuseOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/RefuseOffer',
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_cataloguing__pb2.RefuseOfferReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListTasks',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTasksReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetTask',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.GetTaskRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTaskFindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListTaskFindings',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.ListTaskFindingsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/CancelTask',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.CancelTaskRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/StartUpload',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartUploadReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddUploadPart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/AddUploadPart',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.AddUploadPartReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/FinishUpload',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.FinishUploadRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/StartImport',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.StartImportRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SaveDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/SaveDraft',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.SaveDraftRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetDraft',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetDraftRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.Draft.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrafts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListDrafts',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListDraftsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/DeleteDraft',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteDraftReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecordTemplates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListRecordTemplates',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ListRecordTemplatesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecordTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetRecordTemplate',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.GetRecordTemplateRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRecordTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/CreateRecordTemplate',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.CreateRecordTemplateRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRecordTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ReplaceRecordTemplate',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.ReplaceRecordTemplateRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.RecordTemplate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRecordTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/DeleteRecordTemplate',
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_drafts__pb2.DeleteRecordTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/UndoImport',
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.UndoImportRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_tasks__pb2.Task.FromString,
             options,
             channel_credentials,
             insecure,

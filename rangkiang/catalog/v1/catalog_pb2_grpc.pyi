@@ -5,12 +5,21 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rangkiang.catalog.v1 import accessions_pb2 as _accessions_pb2
 from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as _catalog_pb2
+from rangkiang.catalog.v1 import cataloguing_pb2 as _cataloguing_pb2
+from rangkiang.catalog.v1 import drafts_pb2 as _drafts_pb2
+from rangkiang.catalog.v1 import duplicates_pb2 as _duplicates_pb2
+from rangkiang.catalog.v1 import edit_forms_pb2 as _edit_forms_pb2
 from rangkiang.catalog.v1 import forms_pb2 as _forms_pb2
 from rangkiang.catalog.v1 import harvest_pb2 as _harvest_pb2
+from rangkiang.catalog.v1 import isbn_matches_pb2 as _isbn_matches_pb2
 from rangkiang.catalog.v1 import items_pb2 as _items_pb2
+from rangkiang.catalog.v1 import labels_pb2 as _labels_pb2
+from rangkiang.catalog.v1 import register_pb2 as _register_pb2
 from rangkiang.catalog.v1 import searches_pb2 as _searches_pb2
+from rangkiang.catalog.v1 import tasks_pb2 as _tasks_pb2
 from rangkiang.catalog.v1 import works_pb2 as _works_pb2
 from rangkiang.common.v1 import published_pb2 as _published_pb2
 import abc as _abc_1
@@ -34,8 +43,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogStub:
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     @_typing.overload
@@ -50,6 +59,8 @@ class CatalogStub:
     """One record, for display."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]
     """The items of one record, by branch and call number."""
+    GetAvailability: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetAvailabilityRequest, _items_pb2.GetAvailabilityReply]
+    """Availability of many records by branch, by id or ISBN. Refuses what is no ISBN."""
     CountFacet: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]
     """All values of one facet of a search, page by page; a search counts only the first ones."""
     ListClasses: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]
@@ -66,8 +77,6 @@ class CatalogStub:
     """A work and its editions."""
     GetForm: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]
     """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
-    GetForms: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormsRequest, _forms_pb2.GetFormsReply]
-    """Several records in such a format."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
     """Records by number with the time of their last change, for sitemaps."""
     Harvest: _grpc.UnaryUnaryMultiCallable[_harvest_pb2.HarvestRequest, _harvest_pb2.HarvestReply]
@@ -94,10 +103,106 @@ class CatalogStub:
     """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
     """An item with its version, for an edit."""
+    ListItemChanges: _grpc.UnaryUnaryMultiCallable[_items_pb2.ListItemChangesRequest, _items_pb2.ListItemChangesReply]
+    """What staff changed in an item, and when."""
     ListFastAdds: _grpc.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]
     """Items of the institution; or those that desks added and no import has updated since, for the cataloguer."""
     ChangeItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]
     """Changes the barcode or the status of an item; later imports keep both."""
+    LookUpIsbn: _grpc.UnaryUnaryMultiCallable[_isbn_matches_pb2.LookUpIsbnRequest, _isbn_matches_pb2.IsbnMatches]
+    """The records of an ISBN, ready to be copied: here, at other institutions, and in outside sources."""
+    GetRecordCopy: _grpc.UnaryUnaryMultiCallable[_isbn_matches_pb2.GetRecordCopyRequest, _isbn_matches_pb2.GetRecordCopyReply]
+    """What a copy of a record of another institution has, as LookUpIsbn prepares it."""
+    CreateRecord: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.CreateRecordRequest, _cataloguing_pb2.SavedRecord]
+    """Adds a record of the caller's institution."""
+    FindDuplicates: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesReply]
+    """Records of the caller's institution that may be the same as a record that is not saved yet."""
+    ReplaceRecord: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.ReplaceRecordRequest, _cataloguing_pb2.SavedRecord]
+    """Replaces the content of a record of the caller's institution; later imports no longer replace it."""
+    GetEditForm: _grpc.UnaryUnaryMultiCallable[_edit_forms_pb2.GetEditFormRequest, _edit_forms_pb2.EditForm]
+    """A record as a form and as text, for a page that edits it; also what was typed so far, with its faults."""
+    DeleteRecord: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.DeleteRecordRequest, _cataloguing_pb2.DeleteRecordReply]
+    """Deletes a record without items of the caller's institution."""
+    RestoreRecord: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.RestoreRecordRequest, _cataloguing_pb2.SavedRecord]
+    """Brings back a deleted record, or an earlier content of a record."""
+    ListRecordVersions: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.ListRecordVersionsRequest, _cataloguing_pb2.ListRecordVersionsReply]
+    """The versions of a record's content: who made them, when, and what they changed."""
+    GetRecordVersion: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.GetRecordVersionRequest, _cataloguing_pb2.GetRecordVersionReply]
+    """The content of one version."""
+    AddItems: _grpc.UnaryUnaryMultiCallable[_accessions_pb2.AddItemsRequest, _accessions_pb2.AddItemsReply]
+    """Adds items to a record of the caller's institution and enters them into the accession register."""
+    RemoveItem: _grpc.UnaryUnaryMultiCallable[_accessions_pb2.RemoveItemRequest, _accessions_pb2.RemoveItemReply]
+    """Removes an item that is not out; its accession number stays in the register."""
+    ProposeCallNumber: _grpc.UnaryUnaryMultiCallable[_accessions_pb2.ProposeCallNumberRequest, _accessions_pb2.CallNumberProposal]
+    """A call number for a record of the caller's institution, with its neighbours on the shelf."""
+    GetAccessionRules: _grpc.UnaryUnaryMultiCallable[_accessions_pb2.GetAccessionRulesRequest, _accessions_pb2.AccessionRules]
+    """How the caller's institution numbers its items."""
+    PutAccessionRules: _grpc.UnaryUnaryMultiCallable[_accessions_pb2.PutAccessionRulesRequest, _accessions_pb2.AccessionRules]
+    """Changes the pattern of accession numbers that are given from now on."""
+    ListAccessions: _grpc.UnaryUnaryMultiCallable[_register_pb2.ListAccessionsRequest, _register_pb2.ListAccessionsReply]
+    """Entries of the accession register of the caller's institution, with their totals."""
+    GetAccession: _grpc.UnaryUnaryMultiCallable[_register_pb2.GetAccessionRequest, _register_pb2.GetAccessionReply]
+    """One entry of the register, with its corrections."""
+    CorrectAccession: _grpc.UnaryUnaryMultiCallable[_register_pb2.CorrectAccessionRequest, _register_pb2.GetAccessionReply]
+    """Corrects facts of an entry, with a reason; never its number."""
+    ListAccessionGaps: _grpc.UnaryUnaryMultiCallable[_register_pb2.ListAccessionGapsRequest, _register_pb2.ListAccessionGapsReply]
+    """Accession numbers that are not given, with the reason."""
+    SkipAccessionNumbers: _grpc.UnaryUnaryMultiCallable[_register_pb2.SkipAccessionNumbersRequest, _register_pb2.AccessionGap]
+    """Makes the next accession numbers void, with a reason."""
+    NumberItems: _grpc.UnaryUnaryMultiCallable[_register_pb2.NumberItemsRequest, _register_pb2.NumberItemsReply]
+    """Enters items without an accession number into the register, in parts, in the order in which they arrived."""
+    ListLabels: _grpc.UnaryUnaryMultiCallable[_labels_pb2.ListLabelsRequest, _labels_pb2.ListLabelsReply]
+    """Items of the institution that need a label."""
+    AddLabelPrint: _grpc.UnaryUnaryMultiCallable[_labels_pb2.AddLabelPrintRequest, _labels_pb2.LabelPrint]
+    """Puts labels together that are printed at once; they stay in the queue until the print is confirmed."""
+    ListLabelPrints: _grpc.UnaryUnaryMultiCallable[_labels_pb2.ListLabelPrintsRequest, _labels_pb2.ListLabelPrintsReply]
+    GetLabelPrint: _grpc.UnaryUnaryMultiCallable[_labels_pb2.GetLabelPrintRequest, _labels_pb2.LabelPrint]
+    ConfirmLabelPrint: _grpc.UnaryUnaryMultiCallable[_labels_pb2.ConfirmLabelPrintRequest, _labels_pb2.LabelPrint]
+    """Takes the labels of a print out of the queue, except those of items that were changed since."""
+    PrintLabels: _grpc.UnaryUnaryMultiCallable[_labels_pb2.PrintLabelsRequest, _labels_pb2.PrintLabelsReply]
+    """The PDF of a print, of a range of barcodes, or of the outlines of a sheet."""
+    ListLabelSheets: _grpc.UnaryUnaryMultiCallable[_labels_pb2.ListLabelSheetsRequest, _labels_pb2.LabelSheets]
+    """The sheets that the institution can print on."""
+    PutLabelSheets: _grpc.UnaryUnaryMultiCallable[_labels_pb2.PutLabelSheetsRequest, _labels_pb2.LabelSheets]
+    """Replaces the institution's own sheets."""
+    AddBarcodeRange: _grpc.UnaryUnaryMultiCallable[_labels_pb2.AddBarcodeRangeRequest, _labels_pb2.BarcodeRange]
+    """Reserves barcodes that are printed before their items exist."""
+    ListBarcodeRanges: _grpc.UnaryUnaryMultiCallable[_labels_pb2.ListBarcodeRangesRequest, _labels_pb2.ListBarcodeRangesReply]
+    GetBarcodeRange: _grpc.UnaryUnaryMultiCallable[_labels_pb2.GetBarcodeRangeRequest, _labels_pb2.BarcodeRange]
+    ListOffers: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.ListOffersRequest, _cataloguing_pb2.ListOffersReply]
+    """What imports have brought for records that the institution edits."""
+    GetOffer: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.GetOfferRequest, _cataloguing_pb2.RecordOffer]
+    TakeOffer: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.TakeOfferRequest, _cataloguing_pb2.SavedRecord]
+    """Takes all or some differences of an offer into its record."""
+    RefuseOffer: _grpc.UnaryUnaryMultiCallable[_cataloguing_pb2.RefuseOfferRequest, _cataloguing_pb2.RefuseOfferReply]
+    """Closes an offer; the same content is not offered again."""
+    ListTasks: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.ListTasksRequest, _tasks_pb2.ListTasksReply]
+    """Long work of the caller's institution."""
+    GetTask: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.GetTaskRequest, _tasks_pb2.Task]
+    ListTaskFindings: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.ListTaskFindingsRequest, _tasks_pb2.ListTaskFindingsReply]
+    """What a task found: rejected records, warnings, records that it left as they are."""
+    CancelTask: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.CancelTaskRequest, _tasks_pb2.Task]
+    """Ends a task after its present step. What it has done stays."""
+    StartUpload: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.StartUploadRequest, _tasks_pb2.StartUploadReply]
+    """Begins the upload of a file for an import."""
+    AddUploadPart: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.AddUploadPartRequest, _tasks_pb2.AddUploadPartReply]
+    FinishUpload: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.FinishUploadRequest, _tasks_pb2.Task]
+    """Ends the upload, and adds a task that checks the file. Repeated, it returns the same task."""
+    StartImport: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.StartImportRequest, _tasks_pb2.Task]
+    """Adds a task that imports a checked file."""
+    SaveDraft: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.SaveDraftRequest, _drafts_pb2.Draft]
+    """Stores what the caller has typed in the form of a record; the next one of the same record replaces it."""
+    GetDraft: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.GetDraftRequest, _drafts_pb2.Draft]
+    ListDrafts: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.ListDraftsRequest, _drafts_pb2.ListDraftsReply]
+    DeleteDraft: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.DeleteDraftRequest, _drafts_pb2.DeleteDraftReply]
+    ListRecordTemplates: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.ListRecordTemplatesRequest, _drafts_pb2.ListRecordTemplatesReply]
+    """The records of the institution from which new ones begin."""
+    GetRecordTemplate: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.GetRecordTemplateRequest, _drafts_pb2.RecordTemplate]
+    CreateRecordTemplate: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.CreateRecordTemplateRequest, _drafts_pb2.RecordTemplate]
+    ReplaceRecordTemplate: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.ReplaceRecordTemplateRequest, _drafts_pb2.RecordTemplate]
+    DeleteRecordTemplate: _grpc.UnaryUnaryMultiCallable[_drafts_pb2.DeleteRecordTemplateRequest, _drafts_pb2.DeleteRecordTemplateReply]
+    UndoImport: _grpc.UnaryUnaryMultiCallable[_tasks_pb2.UndoImportRequest, _tasks_pb2.Task]
+    """Adds a task that removes what an import has brought, and restores what it has changed."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
     EditInstitution: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]
@@ -112,8 +217,8 @@ class CatalogStub:
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -125,6 +230,8 @@ class CatalogAsyncStub(CatalogStub):
     """One record, for display."""
     ListItems: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]  # type: ignore[assignment]
     """The items of one record, by branch and call number."""
+    GetAvailability: _aio.UnaryUnaryMultiCallable[_items_pb2.GetAvailabilityRequest, _items_pb2.GetAvailabilityReply]  # type: ignore[assignment]
+    """Availability of many records by branch, by id or ISBN. Refuses what is no ISBN."""
     CountFacet: _aio.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]  # type: ignore[assignment]
     """All values of one facet of a search, page by page; a search counts only the first ones."""
     ListClasses: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]  # type: ignore[assignment]
@@ -141,8 +248,6 @@ class CatalogAsyncStub(CatalogStub):
     """A work and its editions."""
     GetForm: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]  # type: ignore[assignment]
     """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
-    GetForms: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormsRequest, _forms_pb2.GetFormsReply]  # type: ignore[assignment]
-    """Several records in such a format."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
     """Records by number with the time of their last change, for sitemaps."""
     Harvest: _aio.UnaryUnaryMultiCallable[_harvest_pb2.HarvestRequest, _harvest_pb2.HarvestReply]  # type: ignore[assignment]
@@ -169,10 +274,106 @@ class CatalogAsyncStub(CatalogStub):
     """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
     """An item with its version, for an edit."""
+    ListItemChanges: _aio.UnaryUnaryMultiCallable[_items_pb2.ListItemChangesRequest, _items_pb2.ListItemChangesReply]  # type: ignore[assignment]
+    """What staff changed in an item, and when."""
     ListFastAdds: _aio.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]  # type: ignore[assignment]
     """Items of the institution; or those that desks added and no import has updated since, for the cataloguer."""
     ChangeItem: _aio.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]  # type: ignore[assignment]
     """Changes the barcode or the status of an item; later imports keep both."""
+    LookUpIsbn: _aio.UnaryUnaryMultiCallable[_isbn_matches_pb2.LookUpIsbnRequest, _isbn_matches_pb2.IsbnMatches]  # type: ignore[assignment]
+    """The records of an ISBN, ready to be copied: here, at other institutions, and in outside sources."""
+    GetRecordCopy: _aio.UnaryUnaryMultiCallable[_isbn_matches_pb2.GetRecordCopyRequest, _isbn_matches_pb2.GetRecordCopyReply]  # type: ignore[assignment]
+    """What a copy of a record of another institution has, as LookUpIsbn prepares it."""
+    CreateRecord: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.CreateRecordRequest, _cataloguing_pb2.SavedRecord]  # type: ignore[assignment]
+    """Adds a record of the caller's institution."""
+    FindDuplicates: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesReply]  # type: ignore[assignment]
+    """Records of the caller's institution that may be the same as a record that is not saved yet."""
+    ReplaceRecord: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.ReplaceRecordRequest, _cataloguing_pb2.SavedRecord]  # type: ignore[assignment]
+    """Replaces the content of a record of the caller's institution; later imports no longer replace it."""
+    GetEditForm: _aio.UnaryUnaryMultiCallable[_edit_forms_pb2.GetEditFormRequest, _edit_forms_pb2.EditForm]  # type: ignore[assignment]
+    """A record as a form and as text, for a page that edits it; also what was typed so far, with its faults."""
+    DeleteRecord: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.DeleteRecordRequest, _cataloguing_pb2.DeleteRecordReply]  # type: ignore[assignment]
+    """Deletes a record without items of the caller's institution."""
+    RestoreRecord: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.RestoreRecordRequest, _cataloguing_pb2.SavedRecord]  # type: ignore[assignment]
+    """Brings back a deleted record, or an earlier content of a record."""
+    ListRecordVersions: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.ListRecordVersionsRequest, _cataloguing_pb2.ListRecordVersionsReply]  # type: ignore[assignment]
+    """The versions of a record's content: who made them, when, and what they changed."""
+    GetRecordVersion: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.GetRecordVersionRequest, _cataloguing_pb2.GetRecordVersionReply]  # type: ignore[assignment]
+    """The content of one version."""
+    AddItems: _aio.UnaryUnaryMultiCallable[_accessions_pb2.AddItemsRequest, _accessions_pb2.AddItemsReply]  # type: ignore[assignment]
+    """Adds items to a record of the caller's institution and enters them into the accession register."""
+    RemoveItem: _aio.UnaryUnaryMultiCallable[_accessions_pb2.RemoveItemRequest, _accessions_pb2.RemoveItemReply]  # type: ignore[assignment]
+    """Removes an item that is not out; its accession number stays in the register."""
+    ProposeCallNumber: _aio.UnaryUnaryMultiCallable[_accessions_pb2.ProposeCallNumberRequest, _accessions_pb2.CallNumberProposal]  # type: ignore[assignment]
+    """A call number for a record of the caller's institution, with its neighbours on the shelf."""
+    GetAccessionRules: _aio.UnaryUnaryMultiCallable[_accessions_pb2.GetAccessionRulesRequest, _accessions_pb2.AccessionRules]  # type: ignore[assignment]
+    """How the caller's institution numbers its items."""
+    PutAccessionRules: _aio.UnaryUnaryMultiCallable[_accessions_pb2.PutAccessionRulesRequest, _accessions_pb2.AccessionRules]  # type: ignore[assignment]
+    """Changes the pattern of accession numbers that are given from now on."""
+    ListAccessions: _aio.UnaryUnaryMultiCallable[_register_pb2.ListAccessionsRequest, _register_pb2.ListAccessionsReply]  # type: ignore[assignment]
+    """Entries of the accession register of the caller's institution, with their totals."""
+    GetAccession: _aio.UnaryUnaryMultiCallable[_register_pb2.GetAccessionRequest, _register_pb2.GetAccessionReply]  # type: ignore[assignment]
+    """One entry of the register, with its corrections."""
+    CorrectAccession: _aio.UnaryUnaryMultiCallable[_register_pb2.CorrectAccessionRequest, _register_pb2.GetAccessionReply]  # type: ignore[assignment]
+    """Corrects facts of an entry, with a reason; never its number."""
+    ListAccessionGaps: _aio.UnaryUnaryMultiCallable[_register_pb2.ListAccessionGapsRequest, _register_pb2.ListAccessionGapsReply]  # type: ignore[assignment]
+    """Accession numbers that are not given, with the reason."""
+    SkipAccessionNumbers: _aio.UnaryUnaryMultiCallable[_register_pb2.SkipAccessionNumbersRequest, _register_pb2.AccessionGap]  # type: ignore[assignment]
+    """Makes the next accession numbers void, with a reason."""
+    NumberItems: _aio.UnaryUnaryMultiCallable[_register_pb2.NumberItemsRequest, _register_pb2.NumberItemsReply]  # type: ignore[assignment]
+    """Enters items without an accession number into the register, in parts, in the order in which they arrived."""
+    ListLabels: _aio.UnaryUnaryMultiCallable[_labels_pb2.ListLabelsRequest, _labels_pb2.ListLabelsReply]  # type: ignore[assignment]
+    """Items of the institution that need a label."""
+    AddLabelPrint: _aio.UnaryUnaryMultiCallable[_labels_pb2.AddLabelPrintRequest, _labels_pb2.LabelPrint]  # type: ignore[assignment]
+    """Puts labels together that are printed at once; they stay in the queue until the print is confirmed."""
+    ListLabelPrints: _aio.UnaryUnaryMultiCallable[_labels_pb2.ListLabelPrintsRequest, _labels_pb2.ListLabelPrintsReply]  # type: ignore[assignment]
+    GetLabelPrint: _aio.UnaryUnaryMultiCallable[_labels_pb2.GetLabelPrintRequest, _labels_pb2.LabelPrint]  # type: ignore[assignment]
+    ConfirmLabelPrint: _aio.UnaryUnaryMultiCallable[_labels_pb2.ConfirmLabelPrintRequest, _labels_pb2.LabelPrint]  # type: ignore[assignment]
+    """Takes the labels of a print out of the queue, except those of items that were changed since."""
+    PrintLabels: _aio.UnaryUnaryMultiCallable[_labels_pb2.PrintLabelsRequest, _labels_pb2.PrintLabelsReply]  # type: ignore[assignment]
+    """The PDF of a print, of a range of barcodes, or of the outlines of a sheet."""
+    ListLabelSheets: _aio.UnaryUnaryMultiCallable[_labels_pb2.ListLabelSheetsRequest, _labels_pb2.LabelSheets]  # type: ignore[assignment]
+    """The sheets that the institution can print on."""
+    PutLabelSheets: _aio.UnaryUnaryMultiCallable[_labels_pb2.PutLabelSheetsRequest, _labels_pb2.LabelSheets]  # type: ignore[assignment]
+    """Replaces the institution's own sheets."""
+    AddBarcodeRange: _aio.UnaryUnaryMultiCallable[_labels_pb2.AddBarcodeRangeRequest, _labels_pb2.BarcodeRange]  # type: ignore[assignment]
+    """Reserves barcodes that are printed before their items exist."""
+    ListBarcodeRanges: _aio.UnaryUnaryMultiCallable[_labels_pb2.ListBarcodeRangesRequest, _labels_pb2.ListBarcodeRangesReply]  # type: ignore[assignment]
+    GetBarcodeRange: _aio.UnaryUnaryMultiCallable[_labels_pb2.GetBarcodeRangeRequest, _labels_pb2.BarcodeRange]  # type: ignore[assignment]
+    ListOffers: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.ListOffersRequest, _cataloguing_pb2.ListOffersReply]  # type: ignore[assignment]
+    """What imports have brought for records that the institution edits."""
+    GetOffer: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.GetOfferRequest, _cataloguing_pb2.RecordOffer]  # type: ignore[assignment]
+    TakeOffer: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.TakeOfferRequest, _cataloguing_pb2.SavedRecord]  # type: ignore[assignment]
+    """Takes all or some differences of an offer into its record."""
+    RefuseOffer: _aio.UnaryUnaryMultiCallable[_cataloguing_pb2.RefuseOfferRequest, _cataloguing_pb2.RefuseOfferReply]  # type: ignore[assignment]
+    """Closes an offer; the same content is not offered again."""
+    ListTasks: _aio.UnaryUnaryMultiCallable[_tasks_pb2.ListTasksRequest, _tasks_pb2.ListTasksReply]  # type: ignore[assignment]
+    """Long work of the caller's institution."""
+    GetTask: _aio.UnaryUnaryMultiCallable[_tasks_pb2.GetTaskRequest, _tasks_pb2.Task]  # type: ignore[assignment]
+    ListTaskFindings: _aio.UnaryUnaryMultiCallable[_tasks_pb2.ListTaskFindingsRequest, _tasks_pb2.ListTaskFindingsReply]  # type: ignore[assignment]
+    """What a task found: rejected records, warnings, records that it left as they are."""
+    CancelTask: _aio.UnaryUnaryMultiCallable[_tasks_pb2.CancelTaskRequest, _tasks_pb2.Task]  # type: ignore[assignment]
+    """Ends a task after its present step. What it has done stays."""
+    StartUpload: _aio.UnaryUnaryMultiCallable[_tasks_pb2.StartUploadRequest, _tasks_pb2.StartUploadReply]  # type: ignore[assignment]
+    """Begins the upload of a file for an import."""
+    AddUploadPart: _aio.UnaryUnaryMultiCallable[_tasks_pb2.AddUploadPartRequest, _tasks_pb2.AddUploadPartReply]  # type: ignore[assignment]
+    FinishUpload: _aio.UnaryUnaryMultiCallable[_tasks_pb2.FinishUploadRequest, _tasks_pb2.Task]  # type: ignore[assignment]
+    """Ends the upload, and adds a task that checks the file. Repeated, it returns the same task."""
+    StartImport: _aio.UnaryUnaryMultiCallable[_tasks_pb2.StartImportRequest, _tasks_pb2.Task]  # type: ignore[assignment]
+    """Adds a task that imports a checked file."""
+    SaveDraft: _aio.UnaryUnaryMultiCallable[_drafts_pb2.SaveDraftRequest, _drafts_pb2.Draft]  # type: ignore[assignment]
+    """Stores what the caller has typed in the form of a record; the next one of the same record replaces it."""
+    GetDraft: _aio.UnaryUnaryMultiCallable[_drafts_pb2.GetDraftRequest, _drafts_pb2.Draft]  # type: ignore[assignment]
+    ListDrafts: _aio.UnaryUnaryMultiCallable[_drafts_pb2.ListDraftsRequest, _drafts_pb2.ListDraftsReply]  # type: ignore[assignment]
+    DeleteDraft: _aio.UnaryUnaryMultiCallable[_drafts_pb2.DeleteDraftRequest, _drafts_pb2.DeleteDraftReply]  # type: ignore[assignment]
+    ListRecordTemplates: _aio.UnaryUnaryMultiCallable[_drafts_pb2.ListRecordTemplatesRequest, _drafts_pb2.ListRecordTemplatesReply]  # type: ignore[assignment]
+    """The records of the institution from which new ones begin."""
+    GetRecordTemplate: _aio.UnaryUnaryMultiCallable[_drafts_pb2.GetRecordTemplateRequest, _drafts_pb2.RecordTemplate]  # type: ignore[assignment]
+    CreateRecordTemplate: _aio.UnaryUnaryMultiCallable[_drafts_pb2.CreateRecordTemplateRequest, _drafts_pb2.RecordTemplate]  # type: ignore[assignment]
+    ReplaceRecordTemplate: _aio.UnaryUnaryMultiCallable[_drafts_pb2.ReplaceRecordTemplateRequest, _drafts_pb2.RecordTemplate]  # type: ignore[assignment]
+    DeleteRecordTemplate: _aio.UnaryUnaryMultiCallable[_drafts_pb2.DeleteRecordTemplateRequest, _drafts_pb2.DeleteRecordTemplateReply]  # type: ignore[assignment]
+    UndoImport: _aio.UnaryUnaryMultiCallable[_tasks_pb2.UndoImportRequest, _tasks_pb2.Task]  # type: ignore[assignment]
+    """Adds a task that removes what an import has brought, and restores what it has changed."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
     EditInstitution: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]  # type: ignore[assignment]
@@ -186,8 +387,8 @@ class CatalogAsyncStub(CatalogStub):
     """The content of a logo or a photo. The content of an id never changes."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
-    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
-    of items.
+    """Searches and reads the catalogue. Imports and staff create records; staff add items, and change their barcodes and
+    statuses.
     """
 
     @_abc_1.abstractmethod
@@ -221,6 +422,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListItemsReply, _abc.Awaitable[_catalog_pb2.ListItemsReply]]:
         """The items of one record, by branch and call number."""
+
+    @_abc_1.abstractmethod
+    def GetAvailability(
+        self,
+        request: _items_pb2.GetAvailabilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.GetAvailabilityReply, _abc.Awaitable[_items_pb2.GetAvailabilityReply]]:
+        """Availability of many records by branch, by id or ISBN. Refuses what is no ISBN."""
 
     @_abc_1.abstractmethod
     def CountFacet(
@@ -285,14 +494,6 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forms_pb2.GetFormReply, _abc.Awaitable[_forms_pb2.GetFormReply]]:
         """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
-
-    @_abc_1.abstractmethod
-    def GetForms(
-        self,
-        request: _forms_pb2.GetFormsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_forms_pb2.GetFormsReply, _abc.Awaitable[_forms_pb2.GetFormsReply]]:
-        """Several records in such a format."""
 
     @_abc_1.abstractmethod
     def ListRecords(
@@ -393,6 +594,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         """An item with its version, for an edit."""
 
     @_abc_1.abstractmethod
+    def ListItemChanges(
+        self,
+        request: _items_pb2.ListItemChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.ListItemChangesReply, _abc.Awaitable[_items_pb2.ListItemChangesReply]]:
+        """What staff changed in an item, and when."""
+
+    @_abc_1.abstractmethod
     def ListFastAdds(
         self,
         request: _items_pb2.ListFastAddsRequest,
@@ -407,6 +616,424 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.ChangeItemReply, _abc.Awaitable[_items_pb2.ChangeItemReply]]:
         """Changes the barcode or the status of an item; later imports keep both."""
+
+    @_abc_1.abstractmethod
+    def LookUpIsbn(
+        self,
+        request: _isbn_matches_pb2.LookUpIsbnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_isbn_matches_pb2.IsbnMatches, _abc.Awaitable[_isbn_matches_pb2.IsbnMatches]]:
+        """The records of an ISBN, ready to be copied: here, at other institutions, and in outside sources."""
+
+    @_abc_1.abstractmethod
+    def GetRecordCopy(
+        self,
+        request: _isbn_matches_pb2.GetRecordCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_isbn_matches_pb2.GetRecordCopyReply, _abc.Awaitable[_isbn_matches_pb2.GetRecordCopyReply]]:
+        """What a copy of a record of another institution has, as LookUpIsbn prepares it."""
+
+    @_abc_1.abstractmethod
+    def CreateRecord(
+        self,
+        request: _cataloguing_pb2.CreateRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.SavedRecord, _abc.Awaitable[_cataloguing_pb2.SavedRecord]]:
+        """Adds a record of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def FindDuplicates(
+        self,
+        request: _duplicates_pb2.FindDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_duplicates_pb2.FindDuplicatesReply, _abc.Awaitable[_duplicates_pb2.FindDuplicatesReply]]:
+        """Records of the caller's institution that may be the same as a record that is not saved yet."""
+
+    @_abc_1.abstractmethod
+    def ReplaceRecord(
+        self,
+        request: _cataloguing_pb2.ReplaceRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.SavedRecord, _abc.Awaitable[_cataloguing_pb2.SavedRecord]]:
+        """Replaces the content of a record of the caller's institution; later imports no longer replace it."""
+
+    @_abc_1.abstractmethod
+    def GetEditForm(
+        self,
+        request: _edit_forms_pb2.GetEditFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_edit_forms_pb2.EditForm, _abc.Awaitable[_edit_forms_pb2.EditForm]]:
+        """A record as a form and as text, for a page that edits it; also what was typed so far, with its faults."""
+
+    @_abc_1.abstractmethod
+    def DeleteRecord(
+        self,
+        request: _cataloguing_pb2.DeleteRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.DeleteRecordReply, _abc.Awaitable[_cataloguing_pb2.DeleteRecordReply]]:
+        """Deletes a record without items of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def RestoreRecord(
+        self,
+        request: _cataloguing_pb2.RestoreRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.SavedRecord, _abc.Awaitable[_cataloguing_pb2.SavedRecord]]:
+        """Brings back a deleted record, or an earlier content of a record."""
+
+    @_abc_1.abstractmethod
+    def ListRecordVersions(
+        self,
+        request: _cataloguing_pb2.ListRecordVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.ListRecordVersionsReply, _abc.Awaitable[_cataloguing_pb2.ListRecordVersionsReply]]:
+        """The versions of a record's content: who made them, when, and what they changed."""
+
+    @_abc_1.abstractmethod
+    def GetRecordVersion(
+        self,
+        request: _cataloguing_pb2.GetRecordVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.GetRecordVersionReply, _abc.Awaitable[_cataloguing_pb2.GetRecordVersionReply]]:
+        """The content of one version."""
+
+    @_abc_1.abstractmethod
+    def AddItems(
+        self,
+        request: _accessions_pb2.AddItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accessions_pb2.AddItemsReply, _abc.Awaitable[_accessions_pb2.AddItemsReply]]:
+        """Adds items to a record of the caller's institution and enters them into the accession register."""
+
+    @_abc_1.abstractmethod
+    def RemoveItem(
+        self,
+        request: _accessions_pb2.RemoveItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accessions_pb2.RemoveItemReply, _abc.Awaitable[_accessions_pb2.RemoveItemReply]]:
+        """Removes an item that is not out; its accession number stays in the register."""
+
+    @_abc_1.abstractmethod
+    def ProposeCallNumber(
+        self,
+        request: _accessions_pb2.ProposeCallNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accessions_pb2.CallNumberProposal, _abc.Awaitable[_accessions_pb2.CallNumberProposal]]:
+        """A call number for a record of the caller's institution, with its neighbours on the shelf."""
+
+    @_abc_1.abstractmethod
+    def GetAccessionRules(
+        self,
+        request: _accessions_pb2.GetAccessionRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accessions_pb2.AccessionRules, _abc.Awaitable[_accessions_pb2.AccessionRules]]:
+        """How the caller's institution numbers its items."""
+
+    @_abc_1.abstractmethod
+    def PutAccessionRules(
+        self,
+        request: _accessions_pb2.PutAccessionRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accessions_pb2.AccessionRules, _abc.Awaitable[_accessions_pb2.AccessionRules]]:
+        """Changes the pattern of accession numbers that are given from now on."""
+
+    @_abc_1.abstractmethod
+    def ListAccessions(
+        self,
+        request: _register_pb2.ListAccessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.ListAccessionsReply, _abc.Awaitable[_register_pb2.ListAccessionsReply]]:
+        """Entries of the accession register of the caller's institution, with their totals."""
+
+    @_abc_1.abstractmethod
+    def GetAccession(
+        self,
+        request: _register_pb2.GetAccessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.GetAccessionReply, _abc.Awaitable[_register_pb2.GetAccessionReply]]:
+        """One entry of the register, with its corrections."""
+
+    @_abc_1.abstractmethod
+    def CorrectAccession(
+        self,
+        request: _register_pb2.CorrectAccessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.GetAccessionReply, _abc.Awaitable[_register_pb2.GetAccessionReply]]:
+        """Corrects facts of an entry, with a reason; never its number."""
+
+    @_abc_1.abstractmethod
+    def ListAccessionGaps(
+        self,
+        request: _register_pb2.ListAccessionGapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.ListAccessionGapsReply, _abc.Awaitable[_register_pb2.ListAccessionGapsReply]]:
+        """Accession numbers that are not given, with the reason."""
+
+    @_abc_1.abstractmethod
+    def SkipAccessionNumbers(
+        self,
+        request: _register_pb2.SkipAccessionNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.AccessionGap, _abc.Awaitable[_register_pb2.AccessionGap]]:
+        """Makes the next accession numbers void, with a reason."""
+
+    @_abc_1.abstractmethod
+    def NumberItems(
+        self,
+        request: _register_pb2.NumberItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_pb2.NumberItemsReply, _abc.Awaitable[_register_pb2.NumberItemsReply]]:
+        """Enters items without an accession number into the register, in parts, in the order in which they arrived."""
+
+    @_abc_1.abstractmethod
+    def ListLabels(
+        self,
+        request: _labels_pb2.ListLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.ListLabelsReply, _abc.Awaitable[_labels_pb2.ListLabelsReply]]:
+        """Items of the institution that need a label."""
+
+    @_abc_1.abstractmethod
+    def AddLabelPrint(
+        self,
+        request: _labels_pb2.AddLabelPrintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.LabelPrint, _abc.Awaitable[_labels_pb2.LabelPrint]]:
+        """Puts labels together that are printed at once; they stay in the queue until the print is confirmed."""
+
+    @_abc_1.abstractmethod
+    def ListLabelPrints(
+        self,
+        request: _labels_pb2.ListLabelPrintsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.ListLabelPrintsReply, _abc.Awaitable[_labels_pb2.ListLabelPrintsReply]]: ...
+
+    @_abc_1.abstractmethod
+    def GetLabelPrint(
+        self,
+        request: _labels_pb2.GetLabelPrintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.LabelPrint, _abc.Awaitable[_labels_pb2.LabelPrint]]: ...
+
+    @_abc_1.abstractmethod
+    def ConfirmLabelPrint(
+        self,
+        request: _labels_pb2.ConfirmLabelPrintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.LabelPrint, _abc.Awaitable[_labels_pb2.LabelPrint]]:
+        """Takes the labels of a print out of the queue, except those of items that were changed since."""
+
+    @_abc_1.abstractmethod
+    def PrintLabels(
+        self,
+        request: _labels_pb2.PrintLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.PrintLabelsReply, _abc.Awaitable[_labels_pb2.PrintLabelsReply]]:
+        """The PDF of a print, of a range of barcodes, or of the outlines of a sheet."""
+
+    @_abc_1.abstractmethod
+    def ListLabelSheets(
+        self,
+        request: _labels_pb2.ListLabelSheetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.LabelSheets, _abc.Awaitable[_labels_pb2.LabelSheets]]:
+        """The sheets that the institution can print on."""
+
+    @_abc_1.abstractmethod
+    def PutLabelSheets(
+        self,
+        request: _labels_pb2.PutLabelSheetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.LabelSheets, _abc.Awaitable[_labels_pb2.LabelSheets]]:
+        """Replaces the institution's own sheets."""
+
+    @_abc_1.abstractmethod
+    def AddBarcodeRange(
+        self,
+        request: _labels_pb2.AddBarcodeRangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.BarcodeRange, _abc.Awaitable[_labels_pb2.BarcodeRange]]:
+        """Reserves barcodes that are printed before their items exist."""
+
+    @_abc_1.abstractmethod
+    def ListBarcodeRanges(
+        self,
+        request: _labels_pb2.ListBarcodeRangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.ListBarcodeRangesReply, _abc.Awaitable[_labels_pb2.ListBarcodeRangesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def GetBarcodeRange(
+        self,
+        request: _labels_pb2.GetBarcodeRangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_labels_pb2.BarcodeRange, _abc.Awaitable[_labels_pb2.BarcodeRange]]: ...
+
+    @_abc_1.abstractmethod
+    def ListOffers(
+        self,
+        request: _cataloguing_pb2.ListOffersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.ListOffersReply, _abc.Awaitable[_cataloguing_pb2.ListOffersReply]]:
+        """What imports have brought for records that the institution edits."""
+
+    @_abc_1.abstractmethod
+    def GetOffer(
+        self,
+        request: _cataloguing_pb2.GetOfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.RecordOffer, _abc.Awaitable[_cataloguing_pb2.RecordOffer]]: ...
+
+    @_abc_1.abstractmethod
+    def TakeOffer(
+        self,
+        request: _cataloguing_pb2.TakeOfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.SavedRecord, _abc.Awaitable[_cataloguing_pb2.SavedRecord]]:
+        """Takes all or some differences of an offer into its record."""
+
+    @_abc_1.abstractmethod
+    def RefuseOffer(
+        self,
+        request: _cataloguing_pb2.RefuseOfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cataloguing_pb2.RefuseOfferReply, _abc.Awaitable[_cataloguing_pb2.RefuseOfferReply]]:
+        """Closes an offer; the same content is not offered again."""
+
+    @_abc_1.abstractmethod
+    def ListTasks(
+        self,
+        request: _tasks_pb2.ListTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.ListTasksReply, _abc.Awaitable[_tasks_pb2.ListTasksReply]]:
+        """Long work of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def GetTask(
+        self,
+        request: _tasks_pb2.GetTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.Task, _abc.Awaitable[_tasks_pb2.Task]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTaskFindings(
+        self,
+        request: _tasks_pb2.ListTaskFindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.ListTaskFindingsReply, _abc.Awaitable[_tasks_pb2.ListTaskFindingsReply]]:
+        """What a task found: rejected records, warnings, records that it left as they are."""
+
+    @_abc_1.abstractmethod
+    def CancelTask(
+        self,
+        request: _tasks_pb2.CancelTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.Task, _abc.Awaitable[_tasks_pb2.Task]]:
+        """Ends a task after its present step. What it has done stays."""
+
+    @_abc_1.abstractmethod
+    def StartUpload(
+        self,
+        request: _tasks_pb2.StartUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.StartUploadReply, _abc.Awaitable[_tasks_pb2.StartUploadReply]]:
+        """Begins the upload of a file for an import."""
+
+    @_abc_1.abstractmethod
+    def AddUploadPart(
+        self,
+        request: _tasks_pb2.AddUploadPartRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.AddUploadPartReply, _abc.Awaitable[_tasks_pb2.AddUploadPartReply]]: ...
+
+    @_abc_1.abstractmethod
+    def FinishUpload(
+        self,
+        request: _tasks_pb2.FinishUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.Task, _abc.Awaitable[_tasks_pb2.Task]]:
+        """Ends the upload, and adds a task that checks the file. Repeated, it returns the same task."""
+
+    @_abc_1.abstractmethod
+    def StartImport(
+        self,
+        request: _tasks_pb2.StartImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.Task, _abc.Awaitable[_tasks_pb2.Task]]:
+        """Adds a task that imports a checked file."""
+
+    @_abc_1.abstractmethod
+    def SaveDraft(
+        self,
+        request: _drafts_pb2.SaveDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.Draft, _abc.Awaitable[_drafts_pb2.Draft]]:
+        """Stores what the caller has typed in the form of a record; the next one of the same record replaces it."""
+
+    @_abc_1.abstractmethod
+    def GetDraft(
+        self,
+        request: _drafts_pb2.GetDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.Draft, _abc.Awaitable[_drafts_pb2.Draft]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDrafts(
+        self,
+        request: _drafts_pb2.ListDraftsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.ListDraftsReply, _abc.Awaitable[_drafts_pb2.ListDraftsReply]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteDraft(
+        self,
+        request: _drafts_pb2.DeleteDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.DeleteDraftReply, _abc.Awaitable[_drafts_pb2.DeleteDraftReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRecordTemplates(
+        self,
+        request: _drafts_pb2.ListRecordTemplatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.ListRecordTemplatesReply, _abc.Awaitable[_drafts_pb2.ListRecordTemplatesReply]]:
+        """The records of the institution from which new ones begin."""
+
+    @_abc_1.abstractmethod
+    def GetRecordTemplate(
+        self,
+        request: _drafts_pb2.GetRecordTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.RecordTemplate, _abc.Awaitable[_drafts_pb2.RecordTemplate]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateRecordTemplate(
+        self,
+        request: _drafts_pb2.CreateRecordTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.RecordTemplate, _abc.Awaitable[_drafts_pb2.RecordTemplate]]: ...
+
+    @_abc_1.abstractmethod
+    def ReplaceRecordTemplate(
+        self,
+        request: _drafts_pb2.ReplaceRecordTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.RecordTemplate, _abc.Awaitable[_drafts_pb2.RecordTemplate]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteRecordTemplate(
+        self,
+        request: _drafts_pb2.DeleteRecordTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drafts_pb2.DeleteRecordTemplateReply, _abc.Awaitable[_drafts_pb2.DeleteRecordTemplateReply]]: ...
+
+    @_abc_1.abstractmethod
+    def UndoImport(
+        self,
+        request: _tasks_pb2.UndoImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tasks_pb2.Task, _abc.Awaitable[_tasks_pb2.Task]]:
+        """Adds a task that removes what an import has brought, and restores what it has changed."""
 
     @_abc_1.abstractmethod
     def ListInstitutions(

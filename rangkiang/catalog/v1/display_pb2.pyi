@@ -167,7 +167,7 @@ class Link(_message.Message):
     label: _builtins.str
     """Label of the link in the record."""
     relation: _builtins.str
-    """Target of the link: `resource` (the work itself), `version`, `related` or `none`."""
+    """Target of the link; `resource` is the work itself."""
     def __init__(
         self,
         *,

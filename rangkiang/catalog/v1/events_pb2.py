@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/events.proto\x12\x14rangkiang.catalog.v1\x1a\x1erangkiang/common/v1/text.proto\"F\n\x0eRecordsChanged\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\x12\x10\n\x08versions\x18\x03 \x03(\x03\"R\n\x13InstitutionsChanged\x12;\n\x0cinstitutions\x18\x01 \x03(\x0b\x32%.rangkiang.catalog.v1.InstitutionCopy\"\xba\x01\n\x0fInstitutionCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12,\n\x04name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\x12\x32\n\x08\x62ranches\x18\x07 \x03(\x0b\x32 .rangkiang.catalog.v1.BranchCopy\"b\n\nBranchCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12,\n\x04name\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04zone\x18\x04 \x01(\t\"=\n\x0cItemsChanged\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xb0\x02\n\x08ItemCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x04 \x01(\t\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x07 \x01(\t\x12\x13\n\x0b\x65numeration\x18\x08 \x01(\t\x12\x11\n\tbranch_id\x18\t \x01(\t\x12\x12\n\ncollection\x18\n \x01(\t\x12\x0c\n\x04room\x18\x0b \x01(\t\x12\x0e\n\x06status\x18\x0c \x01(\t\x12\r\n\x05\x63lass\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x10\n\x08\x61udience\x18\x0f \x01(\t\x12\x0c\n\x04year\x18\x10 \x01(\x05\x12\x0c\n\x04gone\x18\x11 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/events.proto\x12\x14rangkiang.catalog.v1\x1a\x1erangkiang/common/v1/text.proto\"F\n\x0eRecordsChanged\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\x12\x10\n\x08versions\x18\x03 \x03(\x03\"\x8a\x01\n\x15RecordChangesNumbered\x12\x16\n\x0einstitution_id\x18\x01 \x01(\t\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12\x35\n\x07records\x18\x04 \x03(\x0b\x32$.rangkiang.catalog.v1.NumberedRecord\"g\n\x0eNumberedRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rchange_number\x18\x03 \x01(\x03\x12\x12\n\nis_deleted\x18\x04 \x01(\x08\x12\r\n\x05title\x18\x05 \x01(\t\"R\n\x13InstitutionsChanged\x12;\n\x0cinstitutions\x18\x01 \x03(\x0b\x32%.rangkiang.catalog.v1.InstitutionCopy\"\xba\x01\n\x0fInstitutionCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12,\n\x04name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\x12\x32\n\x08\x62ranches\x18\x07 \x03(\x0b\x32 .rangkiang.catalog.v1.BranchCopy\"b\n\nBranchCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12,\n\x04name\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04zone\x18\x04 \x01(\t\"=\n\x0cItemsChanged\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xb0\x02\n\x08ItemCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x04 \x01(\t\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x07 \x01(\t\x12\x13\n\x0b\x65numeration\x18\x08 \x01(\t\x12\x11\n\tbranch_id\x18\t \x01(\t\x12\x12\n\ncollection\x18\n \x01(\t\x12\x0c\n\x04room\x18\x0b \x01(\t\x12\x0e\n\x06status\x18\x0c \x01(\t\x12\r\n\x05\x63lass\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x10\n\x08\x61udience\x18\x0f \x01(\t\x12\x0c\n\x04year\x18\x10 \x01(\x05\x12\x0c\n\x04gone\x18\x11 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORDSCHANGED']._serialized_start=91
   _globals['_RECORDSCHANGED']._serialized_end=161
-  _globals['_INSTITUTIONSCHANGED']._serialized_start=163
-  _globals['_INSTITUTIONSCHANGED']._serialized_end=245
-  _globals['_INSTITUTIONCOPY']._serialized_start=248
-  _globals['_INSTITUTIONCOPY']._serialized_end=434
-  _globals['_BRANCHCOPY']._serialized_start=436
-  _globals['_BRANCHCOPY']._serialized_end=534
-  _globals['_ITEMSCHANGED']._serialized_start=536
-  _globals['_ITEMSCHANGED']._serialized_end=597
-  _globals['_ITEMCOPY']._serialized_start=600
-  _globals['_ITEMCOPY']._serialized_end=904
+  _globals['_RECORDCHANGESNUMBERED']._serialized_start=164
+  _globals['_RECORDCHANGESNUMBERED']._serialized_end=302
+  _globals['_NUMBEREDRECORD']._serialized_start=304
+  _globals['_NUMBEREDRECORD']._serialized_end=407
+  _globals['_INSTITUTIONSCHANGED']._serialized_start=409
+  _globals['_INSTITUTIONSCHANGED']._serialized_end=491
+  _globals['_INSTITUTIONCOPY']._serialized_start=494
+  _globals['_INSTITUTIONCOPY']._serialized_end=680
+  _globals['_BRANCHCOPY']._serialized_start=682
+  _globals['_BRANCHCOPY']._serialized_end=780
+  _globals['_ITEMSCHANGED']._serialized_start=782
+  _globals['_ITEMSCHANGED']._serialized_end=843
+  _globals['_ITEMCOPY']._serialized_start=846
+  _globals['_ITEMCOPY']._serialized_end=1150
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,73 @@ class RecordsChanged(_message.Message):
 Global___RecordsChanged: _TypeAlias = RecordsChanged  # noqa: Y015
 
 @_typing.final
+class RecordChangesNumbered(_message.Message):
+    """Changes of records got their numbers: one event for each institution and transaction, at most 500 records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    institution_id: _builtins.str
+    institution: _builtins.str
+    """Code of the institution."""
+    epoch: _builtins.str
+    """HarvestReply.epoch"""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberedRecord]:
+        """In the order of change_number."""
+
+    def __init__(
+        self,
+        *,
+        institution_id: _builtins.str = ...,
+        institution: _builtins.str = ...,
+        epoch: _builtins.str = ...,
+        records: _abc.Iterable[Global___NumberedRecord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "institution", b"institution", "institution_id", b"institution_id", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordChangesNumbered: _TypeAlias = RecordChangesNumbered  # noqa: Y015
+
+@_typing.final
+class NumberedRecord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANGE_NUMBER_FIELD_NUMBER: _builtins.int
+    IS_DELETED_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    change_number: _builtins.int
+    is_deleted: _builtins.bool
+    title: _builtins.str
+    """At most 500 characters; empty for a deleted record."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        change_number: _builtins.int = ...,
+        is_deleted: _builtins.bool = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_number", b"change_number", "id", b"id", "is_deleted", b"is_deleted", "title", b"title", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NumberedRecord: _TypeAlias = NumberedRecord  # noqa: Y015
+
+@_typing.final
 class InstitutionsChanged(_message.Message):
     """Institutions were added or changed. Each copy is complete."""
 

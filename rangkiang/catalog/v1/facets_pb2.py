@@ -26,15 +26,43 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xa6\x01\n\x06\x46ilter\x12\x8b\x01\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\tB|\xea\xc7\x18x:\x0c\x61vailability:\x0binstitution:\x06\x62ranch:\ncollection:\x08material:\x08\x61udience:\x08language:\x05\x63lass:\x07subject:\x06\x61uthor:\x06series:\x04year:\x03\x64\x64\x63\x12\x0e\n\x06values\x18\x02 \x03(\t\"\xad\x01\n\nFacetValue\x12$\n\x05value\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x46iksi Indonesia\x12\x17\n\x05\x63ount\x18\x02 \x01(\x04\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12<\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01\x12\x10\n\x08selected\x18\x04 \x01(\x08:\x10\xca\xc1\x18\x0c\x43ountedValueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xbb\x03\n\x07\x46ilters\x12+\n\x0c\x61vailability\x18\x01 \x03(\tB\x15\xea\xc7\x18\x11\x12\x0f\x63\x61n_be_borrowed\x12\x1e\n\x0binstitution\x18\x02 \x03(\tB\t\xea\xc7\x18\x05\x12\x03PKS\x12\x1d\n\x06\x62ranch\x18\x03 \x03(\tB\r\xea\xc7\x18\t\x12\x07PKS/PST\x12#\n\ncollection\x18\x04 \x03(\tB\x0f\xea\xc7\x18\x0b\x12\treference\x12\x1c\n\x08material\x18\x05 \x03(\tB\n\xea\xc7\x18\x06\x12\x04\x62ook\x12 \n\x08\x61udience\x18\x06 \x03(\tB\x0e\xea\xc7\x18\n\x12\x08juvenile\x12\x1b\n\x08language\x18\x07 \x03(\tB\t\xea\xc7\x18\x05\x12\x03ind\x12\x17\n\x05\x63lass\x18\x08 \x03(\tB\x08\xea\xc7\x18\x04\x12\x02\x38\x39\x12\"\n\x07subject\x18\t \x03(\tB\x11\xea\xc7\x18\r\x12\x0bMinangkabau\x12\"\n\x06\x61uthor\x18\n \x03(\tB\x12\xea\xc7\x18\x0e\x12\x0cNavis, A. A.\x12\"\n\x06series\x18\x0b \x03(\tB\x12\xea\xc7\x18\x0e\x12\x0cSeri Pustaka\x12\x18\n\x04year\x18\x0c \x03(\tB\n\xea\xc7\x18\x06\x12\x04\x31\x39\x38\x36\x12\x16\n\x03\x64\x64\x63\x18\r \x03(\tB\t\xea\xc7\x18\x05\x12\x03\x38\x30\x30:\x0b\xea\xc1\x18\x07\x46ilters\"L\n\x06\x46ilter\x12\x32\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\tB#\xea\xc7\x18\x1f\x8a\x01\x1crangkiang.catalog.v1.Filters\x12\x0e\n\x06values\x18\x02 \x03(\t\"\xad\x01\n\nFacetValue\x12$\n\x05value\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x46iksi Indonesia\x12\x17\n\x05\x63ount\x18\x02 \x01(\x04\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12<\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01\x12\x10\n\x08selected\x18\x04 \x01(\x08:\x10\xca\xc1\x18\x0c\x43ountedValueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.facets_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['availability']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['availability']._serialized_options = b'\352\307\030\021\022\017can_be_borrowed'
+  _globals['_FILTERS'].fields_by_name['institution']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['institution']._serialized_options = b'\352\307\030\005\022\003PKS'
+  _globals['_FILTERS'].fields_by_name['branch']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['branch']._serialized_options = b'\352\307\030\t\022\007PKS/PST'
+  _globals['_FILTERS'].fields_by_name['collection']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['collection']._serialized_options = b'\352\307\030\013\022\treference'
+  _globals['_FILTERS'].fields_by_name['material']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['material']._serialized_options = b'\352\307\030\006\022\004book'
+  _globals['_FILTERS'].fields_by_name['audience']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['audience']._serialized_options = b'\352\307\030\n\022\010juvenile'
+  _globals['_FILTERS'].fields_by_name['language']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['language']._serialized_options = b'\352\307\030\005\022\003ind'
+  _globals['_FILTERS'].fields_by_name['class']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['class']._serialized_options = b'\352\307\030\004\022\00289'
+  _globals['_FILTERS'].fields_by_name['subject']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['subject']._serialized_options = b'\352\307\030\r\022\013Minangkabau'
+  _globals['_FILTERS'].fields_by_name['author']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['author']._serialized_options = b'\352\307\030\016\022\014Navis, A. A.'
+  _globals['_FILTERS'].fields_by_name['series']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['series']._serialized_options = b'\352\307\030\016\022\014Seri Pustaka'
+  _globals['_FILTERS'].fields_by_name['year']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['year']._serialized_options = b'\352\307\030\006\022\0041986'
+  _globals['_FILTERS'].fields_by_name['ddc']._loaded_options = None
+  _globals['_FILTERS'].fields_by_name['ddc']._serialized_options = b'\352\307\030\005\022\003800'
+  _globals['_FILTERS']._loaded_options = None
+  _globals['_FILTERS']._serialized_options = b'\352\301\030\007Filters'
   _globals['_FILTER'].fields_by_name['facet']._loaded_options = None
-  _globals['_FILTER'].fields_by_name['facet']._serialized_options = b'\352\307\030x:\014availability:\013institution:\006branch:\ncollection:\010material:\010audience:\010language:\005class:\007subject:\006author:\006series:\004year:\003ddc'
+  _globals['_FILTER'].fields_by_name['facet']._serialized_options = b'\352\307\030\037\212\001\034rangkiang.catalog.v1.Filters'
   _globals['_FACETVALUE'].fields_by_name['value']._loaded_options = None
   _globals['_FACETVALUE'].fields_by_name['value']._serialized_options = b'\352\307\030\021\022\017Fiksi Indonesia'
   _globals['_FACETVALUE'].fields_by_name['count']._loaded_options = None
@@ -43,8 +71,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FACETVALUE'].fields_by_name['label']._serialized_options = b'\352\307\030\t\022\004null\200\001\001'
   _globals['_FACETVALUE']._loaded_options = None
   _globals['_FACETVALUE']._serialized_options = b'\312\301\030\014CountedValue'
-  _globals['_FILTER']._serialized_start=127
-  _globals['_FILTER']._serialized_end=293
-  _globals['_FACETVALUE']._serialized_start=296
-  _globals['_FACETVALUE']._serialized_end=469
+  _globals['_FILTERS']._serialized_start=127
+  _globals['_FILTERS']._serialized_end=570
+  _globals['_FILTER']._serialized_start=572
+  _globals['_FILTER']._serialized_end=648
+  _globals['_FACETVALUE']._serialized_start=651
+  _globals['_FACETVALUE']._serialized_end=824
 # @@protoc_insertion_point(module_scope)

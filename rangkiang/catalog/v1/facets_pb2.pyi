@@ -20,6 +20,97 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class Filters(_message.Message):
+    """The facets, and their parameters in the URL of a search. A new facet needs a field here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    MATERIAL_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CLASS_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    YEAR_FIELD_NUMBER: _builtins.int
+    DDC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def availability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these availabilities."""
+
+    @_builtins.property
+    def institution(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these institutions."""
+
+    @_builtins.property
+    def branch(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these branches."""
+
+    @_builtins.property
+    def collection(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these collections."""
+
+    @_builtins.property
+    def material(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these kinds of material."""
+
+    @_builtins.property
+    def audience(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these audiences."""
+
+    @_builtins.property
+    def language(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these languages (MARC codes)."""
+
+    @_builtins.property
+    def subject(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these subjects."""
+
+    @_builtins.property
+    def author(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these authors."""
+
+    @_builtins.property
+    def series(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these series."""
+
+    @_builtins.property
+    def year(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these years."""
+
+    @_builtins.property
+    def ddc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only hits with one of these Dewey numbers."""
+
+    def __init__(
+        self,
+        *,
+        availability: _abc.Iterable[_builtins.str] | None = ...,
+        institution: _abc.Iterable[_builtins.str] | None = ...,
+        branch: _abc.Iterable[_builtins.str] | None = ...,
+        collection: _abc.Iterable[_builtins.str] | None = ...,
+        material: _abc.Iterable[_builtins.str] | None = ...,
+        audience: _abc.Iterable[_builtins.str] | None = ...,
+        language: _abc.Iterable[_builtins.str] | None = ...,
+        subject: _abc.Iterable[_builtins.str] | None = ...,
+        author: _abc.Iterable[_builtins.str] | None = ...,
+        series: _abc.Iterable[_builtins.str] | None = ...,
+        year: _abc.Iterable[_builtins.str] | None = ...,
+        ddc: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "author", b"author", "availability", b"availability", "branch", b"branch", "class", b"class", "collection", b"collection", "ddc", b"ddc", "institution", b"institution", "language", b"language", "material", b"material", "series", b"series", "subject", b"subject", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Filters: _TypeAlias = Filters  # noqa: Y015
+
+@_typing.final
 class Filter(_message.Message):
     """Restricts to records with one of these values of this facet."""
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/forms.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x0eGetFormRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x66orm\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"t\n\x0cGetFormReply\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x0fGetFormsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0c\n\x04\x66orm\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"B\n\rGetFormsReply\x12\x31\n\x07records\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.RecordForm\")\n\nRecordForm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"C\n\x12ListRecordsRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\"R\n\x10ListRecordsReply\x12-\n\x07records\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Listed\x12\x0f\n\x07highest\x18\x02 \x01(\x03\"\x84\x01\n\x06Listed\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12.\n\nupdated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeleted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/forms.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x0eGetFormRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x66orm\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"t\n\x0cGetFormReply\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x12ListRecordsRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\"R\n\x10ListRecordsReply\x12-\n\x07records\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Listed\x12\x0f\n\x07highest\x18\x02 \x01(\x03\"\x84\x01\n\x06Listed\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12.\n\nupdated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeleted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFORMREQUEST']._serialized_end=150
   _globals['_GETFORMREPLY']._serialized_start=152
   _globals['_GETFORMREPLY']._serialized_end=268
-  _globals['_GETFORMSREQUEST']._serialized_start=270
-  _globals['_GETFORMSREQUEST']._serialized_end=331
-  _globals['_GETFORMSREPLY']._serialized_start=333
-  _globals['_GETFORMSREPLY']._serialized_end=399
-  _globals['_RECORDFORM']._serialized_start=401
-  _globals['_RECORDFORM']._serialized_end=442
-  _globals['_LISTRECORDSREQUEST']._serialized_start=444
-  _globals['_LISTRECORDSREQUEST']._serialized_end=511
-  _globals['_LISTRECORDSREPLY']._serialized_start=513
-  _globals['_LISTRECORDSREPLY']._serialized_end=595
-  _globals['_LISTED']._serialized_start=598
-  _globals['_LISTED']._serialized_end=730
+  _globals['_LISTRECORDSREQUEST']._serialized_start=270
+  _globals['_LISTRECORDSREQUEST']._serialized_end=337
+  _globals['_LISTRECORDSREPLY']._serialized_start=339
+  _globals['_LISTRECORDSREPLY']._serialized_end=421
+  _globals['_LISTED']._serialized_start=424
+  _globals['_LISTED']._serialized_end=556
 # @@protoc_insertion_point(module_scope)

@@ -31,9 +31,9 @@ class HarvestRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     IS_TIMED_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     after: _builtins.int
     """The list begins after this change number; 0 for the beginning. A number above all changes is refused."""
     limit: _builtins.int
@@ -42,12 +42,12 @@ class HarvestRequest(_message.Message):
     """A RecordFormat: "marcxml", "dc" … Empty for changes without content."""
     address: _builtins.str
     """URL of a record's page, for formats that contain one; "{id}" stands for the record's id."""
-    count: _builtins.bool
-    """Count the whole list."""
     id: _builtins.str
     """The last change of this record alone."""
     is_timed: _builtins.bool
     """Wait for changes that have their times and are not committed, so that the reply has read_at."""
+    epoch: _builtins.str
+    """HarvestReply.epoch of the page before. Another one is refused: since then a backup was restored. Empty for none."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """No changes before this time."""
@@ -70,13 +70,13 @@ class HarvestRequest(_message.Message):
         limit: _builtins.int = ...,
         form: _builtins.str = ...,
         address: _builtins.str = ...,
-        count: _builtins.bool = ...,
         id: _builtins.str = ...,
         is_timed: _builtins.bool = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "after", b"after", "count", b"count", "form", b"form", "id", b"id", "is_timed", b"is_timed", "limit", b"limit", "sets", b"sets", "since", b"since", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "after", b"after", "epoch", b"epoch", "form", b"form", "id", b"id", "is_timed", b"is_timed", "limit", b"limit", "sets", b"sets", "since", b"since", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -89,18 +89,18 @@ class HarvestReply(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
     IS_COMPLETE_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
     READ_AT_FIELD_NUMBER: _builtins.int
     EARLIEST_FIELD_NUMBER: _builtins.int
     CURSOR_KEY_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     reached: _builtins.int
     """Change number until which this reply has all changes of the list; the next request begins after it."""
     is_complete: _builtins.bool
     """There are no later changes yet."""
-    total: _builtins.int
-    """Number of changes of the whole list, if it was counted."""
     cursor_key: _builtins.bytes
-    """Signs cursors of this list; the same in all processes of the installation, at all times."""
+    """Signs cursors of this list; the same in all processes of the installation, until a backup is restored."""
+    epoch: _builtins.str
+    """Names the state of the database that change numbers belong to: another one after a backup is restored."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
     @_builtins.property
@@ -117,14 +117,14 @@ class HarvestReply(_message.Message):
         changes: _abc.Iterable[Global___Change] | None = ...,
         reached: _builtins.int = ...,
         is_complete: _builtins.bool = ...,
-        total: _builtins.int = ...,
         read_at: _timestamp_pb2.Timestamp | None = ...,
         earliest: _timestamp_pb2.Timestamp | None = ...,
         cursor_key: _builtins.bytes = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["earliest", b"earliest", "read_at", b"read_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor_key", b"cursor_key", "earliest", b"earliest", "is_complete", b"is_complete", "reached", b"reached", "read_at", b"read_at", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor_key", b"cursor_key", "earliest", b"earliest", "epoch", b"epoch", "is_complete", b"is_complete", "reached", b"reached", "read_at", b"read_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,17 +22,48 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rangkiang.catalog.v1 import events_pb2 as rangkiang_dot_catalog_dot_v1_dot_events__pb2
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/common/v1/options.proto\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xcd\x02\n\x0e\x46\x61stAddRequest\x12N\n\x07\x62\x61rcode\x18\x01 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000987\x18@H\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x19\n\x06\x62ranch\x18\x02 \x01(\tB\t\xea\xc7\x18\x05H\x01\xd0\x01\x01\x12!\n\trecord_id\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\n\x06record\x18@\x12N\n\x05title\x18\x04 \x01(\tB?\xea\xc7\x18;\x12\x0fNegeri 5 Menara\x18\xf4\x03\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x06\x61uthor\x18\x05 \x01(\tB<\xea\xc7\x18\x38\x12\x0c\x46uadi, Ahmad\x18\xc8\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x0f\xd2\xc1\x18\x0b\x46\x61stAddBody\"<\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\x98\x03\n\x0bItemForEdit\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12#\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\tKS0000987\x80\x01\x01\x12 \n\x06status\x18\x04 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nin_service\x12\x45\n\trecord_id\x18\x05 \x01(\tB2\xea\xc7\x18.\n\x06record\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12$\n\x05title\x18\x06 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0fNegeri 5 Menara\x12\x1c\n\x0b\x63\x61ll_number\x18\x07 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x17\n\x06\x62ranch\x18\x08 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x1b\n\ncollection\x18\t \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x1f\n\x0bis_fast_add\x18\n \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x0e\xca\xc1\x18\nEditedItem\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"\xa1\x01\n\x13ListFastAddsRequest\x12\x17\n\x06\x63ursor\x18\x01 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03\x12\x1b\n\x05limit\x18\x02 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\"\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\tKS0000987\x18@\x12\x15\n\x05\x65very\x18\x04 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01:\x19\xea\xc1\x18\x15InstitutionItemsQuery\"\x86\x01\n\x11ListFastAddsReply\x12<\n\x05items\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.ItemForEditB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01:\x14\xca\xc1\x18\x10InstitutionItems\"\xeb\x01\n\x11\x43hangeItemRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12S\n\x07\x62\x61rcode\x18\x03 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000988\x18@X\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12(\n\x06status\x18\x04 \x01(\tB\x13\xea\xc7\x18\x0f\x12\tin_repair\x18(X\x01H\x01\x88\x01\x01:\x13\xd2\xc1\x18\x0f\x43hangedItemBodyB\n\n\x08_barcodeB\t\n\x07_status\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/common/v1/options.proto\"\x9d\x01\n\x16GetAvailabilityRequest\x12@\n\x03ids\x18\x01 \x03(\tB3\xea\xc7\x18/\x12([\"0192f3a4-5b6c-7d8e-9f01-23456789abcd\"]\x18@ \xc8\x01\x12+\n\x05isbns\x18\x02 \x03(\tB\x1c\xea\xc7\x18\x18\x12\x11[\"979-403-046-5\"]\x18( \xc8\x01:\x14\xd2\xc1\x18\x10\x41vailabilityBody\"c\n\x14GetAvailabilityReply\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.rangkiang.catalog.v1.AvailabilityResult:\x10\xca\xc1\x18\x0c\x41vailability\"\xc9\x01\n\x12\x41vailabilityResult\x12&\n\trequested\x18\x01 \x01(\tB\x13\xea\xc7\x18\x0f\x12\r979-403-046-5\x12\x38\n\x06status\x18\x02 \x01(\tB(\xea\xc7\x18$\x12\x05\x66ound:\x05\x66ound:\tnot_found:\x07\x64\x65leted@\x01\x12\x39\n\x07records\x18\x03 \x03(\x0b\x32(.rangkiang.catalog.v1.RecordAvailability:\x16\xca\xc1\x18\x12\x41vailabilityResult\"\xa0\x01\n\x12RecordAvailability\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12:\n\x08\x62ranches\x18\x02 \x03(\x0b\x32(.rangkiang.catalog.v1.BranchAvailability:\x16\xca\xc1\x18\x12RecordAvailability\"\xe7\x01\n\x12\x42ranchAvailability\x12\x17\n\x06\x62ranch\x18\x01 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x16\n\x05items\x18\x02 \x01(\x05\x42\x07\xea\xc7\x18\x03\x12\x01\x33\x12\x1a\n\tavailable\x18\x03 \x01(\x05\x42\x07\xea\xc7\x18\x03\x12\x01\x30\x12G\n\x06\x61nswer\x18\x04 \x01(\tB7\xea\xc7\x18\x33\x12\tout_until@\x01\x8a\x01#rangkiang.catalog.v1.Holding.answer\x12#\n\x06\x64ue_on\x18\x05 \x01(\tB\x13\xea\xc7\x18\x0f\x12\n2026-12-04\x80\x01\x01:\x16\xca\xc1\x18\x12\x42ranchAvailability\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xcd\x02\n\x0e\x46\x61stAddRequest\x12N\n\x07\x62\x61rcode\x18\x01 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000987\x18@H\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x19\n\x06\x62ranch\x18\x02 \x01(\tB\t\xea\xc7\x18\x05H\x01\xd0\x01\x01\x12!\n\trecord_id\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\n\x06record\x18@\x12N\n\x05title\x18\x04 \x01(\tB?\xea\xc7\x18;\x12\x0fNegeri 5 Menara\x18\xf4\x03\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12L\n\x06\x61uthor\x18\x05 \x01(\tB<\xea\xc7\x18\x38\x12\x0c\x46uadi, Ahmad\x18\xc8\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x0f\xd2\xc1\x18\x0b\x46\x61stAddBody\"o\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\x12\x31\n\x06\x65\x64ited\x18\x02 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"\x91\x05\n\x0bItemForEdit\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12#\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\tKS0000987\x80\x01\x01\x12p\n\x06status\x18\x04 \x01(\tB`\xea\xc7\x18\\\x12\nin_service:\nin_service:\nin_process:\tin_repair:\x07missing:\x17proposed_for_withdrawal:\twithdrawn\x12\x45\n\trecord_id\x18\x05 \x01(\tB2\xea\xc7\x18.\n\x06record\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12$\n\x05title\x18\x06 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0fNegeri 5 Menara\x12\x1c\n\x0b\x63\x61ll_number\x18\x07 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x17\n\x06\x62ranch\x18\x08 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x1b\n\ncollection\x18\t \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x1f\n\x0bis_fast_add\x18\n \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12J\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T03:15:00Z\x12\x0f\n\x07is_gone\x18\x0c \x01(\x08\x12\x15\n\x04room\x18\r \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x33\n\x10\x61\x63\x63\x65ssion_number\x18\x0e \x01(\tB\x19\xea\xc7\x18\x15\x12\x10\x30\x30\x30\x30\x31/PKS/H/2026\x80\x01\x01:\x0e\xca\xc1\x18\nEditedItem\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"x\n\x16ListItemChangesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03\x12\x1b\n\x05limit\x18\x03 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30:\x14\xea\xc1\x18\x10ItemChangesQuery\"\x85\x01\n\x14ListItemChangesReply\x12=\n\x07\x63hanges\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.ItemChangeB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01:\x0f\xca\xc1\x18\x0bItemChanges\"\x8b\x02\n\nItemChange\x12G\n\x07made_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-12-01T03:15:00Z\x12<\n\x05\x61\x63tor\x18\x02 \x01(\tB-\xea\xc7\x18)\x12$0192f3a4-5b6c-7d8e-9f0a-23456789abcd\x80\x01\x01\x12\x42\n\x03\x61\x63t\x18\x03 \x01(\tB5\xea\xc7\x18\x31\x12\x0b\x63hange_item:\x08\x66\x61st_add:\x0b\x63hange_item:\x0bremove_item\x12\x32\n\x06values\x18\x04 \x03(\x0b\x32\".rangkiang.catalog.v1.ChangedValue\"\xbb\x01\n\x0c\x43hangedValue\x12\x63\n\x05\x66ield\x18\x01 \x01(\tBT\xea\xc7\x18P\x12\x06status:\x07\x62\x61rcode:\x06status:\x06\x62ranch:\ncollection:\x04room:\x0b\x63\x61ll_number:\x06record:\x06reason\x12#\n\x06\x62\x65\x66ore\x18\x02 \x01(\tB\x13\xea\xc7\x18\x0f\x12\nin_service\x80\x01\x01\x12!\n\x05\x61\x66ter\x18\x03 \x01(\tB\x12\xea\xc7\x18\x0e\x12\tin_repair\x80\x01\x01\"\xf0\x01\n\x13ListFastAddsRequest\x12\x17\n\x06\x63ursor\x18\x01 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03\x12\x1b\n\x05limit\x18\x02 \x01(\rB\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\"\n\x07\x62\x61rcode\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\tKS0000987\x18@\x12\x15\n\x05\x65very\x18\x04 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12M\n\rupdated_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T00:00:00Z:\x19\xea\xc1\x18\x15InstitutionItemsQuery\"\x86\x01\n\x11ListFastAddsReply\x12<\n\x05items\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.ItemForEditB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x02 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01:\x14\xca\xc1\x18\x10InstitutionItems\"\xad\x04\n\x11\x43hangeItemRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12S\n\x07\x62\x61rcode\x18\x03 \x01(\tB=\xea\xc7\x18\x39\x12\tKS0000988\x18@X\x01\x90\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12R\n\x06status\x18\x04 \x01(\tB=\xea\xc7\x18\x39\x12\tin_repair\x18(X\x01\x8a\x01\'rangkiang.catalog.v1.ItemForEdit.statusH\x01\x88\x01\x01\x12\x1e\n\x06\x62ranch\x18\x05 \x01(\tB\t\xea\xc7\x18\x05X\x01\xd0\x01\x01H\x02\x88\x01\x01\x12,\n\ncollection\x18\x06 \x01(\tB\x13\xea\xc7\x18\x0f\x12\treference\x18 X\x01H\x03\x88\x01\x01\x12%\n\x04room\x18\x07 \x01(\tB\x12\xea\xc7\x18\x0e\x12\x08Lantai 2\x18@X\x01H\x04\x88\x01\x01\x12\x36\n\x0b\x63\x61ll_number\x18\x08 \x01(\tB\x1c\xea\xc7\x18\x18\x12\x11R 899.221 3 NAV r\x18\xc8\x01X\x01H\x05\x88\x01\x01\x12(\n\trecord_id\x18\t \x01(\tB\x10\xea\xc7\x18\x0c\n\x06record\x18@X\x01H\x06\x88\x01\x01:\x13\xd2\xc1\x18\x0f\x43hangedItemBodyB\n\n\x08_barcodeB\t\n\x07_statusB\t\n\x07_branchB\r\n\x0b_collectionB\x07\n\x05_roomB\x0e\n\x0c_call_numberB\x0c\n\n_record_id\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.items_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETAVAILABILITYREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_GETAVAILABILITYREQUEST'].fields_by_name['ids']._serialized_options = b'\352\307\030/\022([\"0192f3a4-5b6c-7d8e-9f01-23456789abcd\"]\030@ \310\001'
+  _globals['_GETAVAILABILITYREQUEST'].fields_by_name['isbns']._loaded_options = None
+  _globals['_GETAVAILABILITYREQUEST'].fields_by_name['isbns']._serialized_options = b'\352\307\030\030\022\021[\"979-403-046-5\"]\030( \310\001'
+  _globals['_GETAVAILABILITYREQUEST']._loaded_options = None
+  _globals['_GETAVAILABILITYREQUEST']._serialized_options = b'\322\301\030\020AvailabilityBody'
+  _globals['_GETAVAILABILITYREPLY']._loaded_options = None
+  _globals['_GETAVAILABILITYREPLY']._serialized_options = b'\312\301\030\014Availability'
+  _globals['_AVAILABILITYRESULT'].fields_by_name['requested']._loaded_options = None
+  _globals['_AVAILABILITYRESULT'].fields_by_name['requested']._serialized_options = b'\352\307\030\017\022\r979-403-046-5'
+  _globals['_AVAILABILITYRESULT'].fields_by_name['status']._loaded_options = None
+  _globals['_AVAILABILITYRESULT'].fields_by_name['status']._serialized_options = b'\352\307\030$\022\005found:\005found:\tnot_found:\007deleted@\001'
+  _globals['_AVAILABILITYRESULT']._loaded_options = None
+  _globals['_AVAILABILITYRESULT']._serialized_options = b'\312\301\030\022AvailabilityResult'
+  _globals['_RECORDAVAILABILITY'].fields_by_name['id']._loaded_options = None
+  _globals['_RECORDAVAILABILITY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f01-23456789abcd'
+  _globals['_RECORDAVAILABILITY']._loaded_options = None
+  _globals['_RECORDAVAILABILITY']._serialized_options = b'\312\301\030\022RecordAvailability'
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['branch']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['branch']._serialized_options = b'\352\307\030\003\320\001\001'
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['items']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['items']._serialized_options = b'\352\307\030\003\022\0013'
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['available']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['available']._serialized_options = b'\352\307\030\003\022\0010'
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['answer']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['answer']._serialized_options = b'\352\307\0303\022\tout_until@\001\212\001#rangkiang.catalog.v1.Holding.answer'
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['due_on']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY'].fields_by_name['due_on']._serialized_options = b'\352\307\030\017\022\n2026-12-04\200\001\001'
+  _globals['_BRANCHAVAILABILITY']._loaded_options = None
+  _globals['_BRANCHAVAILABILITY']._serialized_options = b'\312\301\030\022BranchAvailability'
   _globals['_FASTADDREQUEST'].fields_by_name['barcode']._loaded_options = None
   _globals['_FASTADDREQUEST'].fields_by_name['barcode']._serialized_options = b'\352\307\0309\022\tKS0000987\030@H\001\220\001\001\232\001$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$'
   _globals['_FASTADDREQUEST'].fields_by_name['branch']._loaded_options = None
@@ -52,7 +83,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEMFOREDIT'].fields_by_name['barcode']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['barcode']._serialized_options = b'\352\307\030\016\022\tKS0000987\200\001\001'
   _globals['_ITEMFOREDIT'].fields_by_name['status']._loaded_options = None
-  _globals['_ITEMFOREDIT'].fields_by_name['status']._serialized_options = b'\352\307\030\014\022\nin_service'
+  _globals['_ITEMFOREDIT'].fields_by_name['status']._serialized_options = b'\352\307\030\\\022\nin_service:\nin_service:\nin_process:\tin_repair:\007missing:\027proposed_for_withdrawal:\twithdrawn'
   _globals['_ITEMFOREDIT'].fields_by_name['record_id']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['record_id']._serialized_options = b'\352\307\030.\n\006record\022$0192f3a4-5b6c-7d8e-9f01-23456789abcd'
   _globals['_ITEMFOREDIT'].fields_by_name['title']._loaded_options = None
@@ -65,8 +96,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEMFOREDIT'].fields_by_name['collection']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_ITEMFOREDIT'].fields_by_name['is_fast_add']._loaded_options = None
   _globals['_ITEMFOREDIT'].fields_by_name['is_fast_add']._serialized_options = b'\352\307\030\006\022\004true'
+  _globals['_ITEMFOREDIT'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_ITEMFOREDIT'].fields_by_name['updated_at']._serialized_options = b'\352\307\030\026\022\0242026-11-26T03:15:00Z'
+  _globals['_ITEMFOREDIT'].fields_by_name['room']._loaded_options = None
+  _globals['_ITEMFOREDIT'].fields_by_name['room']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_ITEMFOREDIT'].fields_by_name['accession_number']._loaded_options = None
+  _globals['_ITEMFOREDIT'].fields_by_name['accession_number']._serialized_options = b'\352\307\030\025\022\02000001/PKS/H/2026\200\001\001'
   _globals['_ITEMFOREDIT']._loaded_options = None
   _globals['_ITEMFOREDIT']._serialized_options = b'\312\301\030\nEditedItem'
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['id']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['cursor']._serialized_options = b'\352\307\030\003\030\364\003'
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTITEMCHANGESREQUEST'].fields_by_name['limit']._serialized_options = b'\352\307\030\010(\0010dR\00220'
+  _globals['_LISTITEMCHANGESREQUEST']._loaded_options = None
+  _globals['_LISTITEMCHANGESREQUEST']._serialized_options = b'\352\301\030\020ItemChangesQuery'
+  _globals['_LISTITEMCHANGESREPLY'].fields_by_name['changes']._loaded_options = None
+  _globals['_LISTITEMCHANGESREPLY'].fields_by_name['changes']._serialized_options = b'\352\307\030\006\n\004hits'
+  _globals['_LISTITEMCHANGESREPLY'].fields_by_name['cursor']._loaded_options = None
+  _globals['_LISTITEMCHANGESREPLY'].fields_by_name['cursor']._serialized_options = b'\352\307\030\t\n\004next\200\001\001'
+  _globals['_LISTITEMCHANGESREPLY']._loaded_options = None
+  _globals['_LISTITEMCHANGESREPLY']._serialized_options = b'\312\301\030\013ItemChanges'
+  _globals['_ITEMCHANGE'].fields_by_name['made_at']._loaded_options = None
+  _globals['_ITEMCHANGE'].fields_by_name['made_at']._serialized_options = b'\352\307\030\026\022\0242026-12-01T03:15:00Z'
+  _globals['_ITEMCHANGE'].fields_by_name['actor']._loaded_options = None
+  _globals['_ITEMCHANGE'].fields_by_name['actor']._serialized_options = b'\352\307\030)\022$0192f3a4-5b6c-7d8e-9f0a-23456789abcd\200\001\001'
+  _globals['_ITEMCHANGE'].fields_by_name['act']._loaded_options = None
+  _globals['_ITEMCHANGE'].fields_by_name['act']._serialized_options = b'\352\307\0301\022\013change_item:\010fast_add:\013change_item:\013remove_item'
+  _globals['_CHANGEDVALUE'].fields_by_name['field']._loaded_options = None
+  _globals['_CHANGEDVALUE'].fields_by_name['field']._serialized_options = b'\352\307\030P\022\006status:\007barcode:\006status:\006branch:\ncollection:\004room:\013call_number:\006record:\006reason'
+  _globals['_CHANGEDVALUE'].fields_by_name['before']._loaded_options = None
+  _globals['_CHANGEDVALUE'].fields_by_name['before']._serialized_options = b'\352\307\030\017\022\nin_service\200\001\001'
+  _globals['_CHANGEDVALUE'].fields_by_name['after']._loaded_options = None
+  _globals['_CHANGEDVALUE'].fields_by_name['after']._serialized_options = b'\352\307\030\016\022\tin_repair\200\001\001'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['cursor']._loaded_options = None
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['cursor']._serialized_options = b'\352\307\030\003\030\364\003'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['limit']._loaded_options = None
@@ -75,6 +138,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['barcode']._serialized_options = b'\352\307\030\r\022\tKS0000987\030@'
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['every']._loaded_options = None
   _globals['_LISTFASTADDSREQUEST'].fields_by_name['every']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_LISTFASTADDSREQUEST'].fields_by_name['updated_since']._loaded_options = None
+  _globals['_LISTFASTADDSREQUEST'].fields_by_name['updated_since']._serialized_options = b'\352\307\030\026\022\0242026-11-26T00:00:00Z'
   _globals['_LISTFASTADDSREQUEST']._loaded_options = None
   _globals['_LISTFASTADDSREQUEST']._serialized_options = b'\352\301\030\025InstitutionItemsQuery'
   _globals['_LISTFASTADDSREPLY'].fields_by_name['items']._loaded_options = None
@@ -90,29 +155,57 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEITEMREQUEST'].fields_by_name['barcode']._loaded_options = None
   _globals['_CHANGEITEMREQUEST'].fields_by_name['barcode']._serialized_options = b'\352\307\0309\022\tKS0000988\030@X\001\220\001\001\232\001$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$'
   _globals['_CHANGEITEMREQUEST'].fields_by_name['status']._loaded_options = None
-  _globals['_CHANGEITEMREQUEST'].fields_by_name['status']._serialized_options = b'\352\307\030\017\022\tin_repair\030(X\001'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['status']._serialized_options = b'\352\307\0309\022\tin_repair\030(X\001\212\001\'rangkiang.catalog.v1.ItemForEdit.status'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['branch']._loaded_options = None
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['branch']._serialized_options = b'\352\307\030\005X\001\320\001\001'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['collection']._loaded_options = None
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['collection']._serialized_options = b'\352\307\030\017\022\treference\030 X\001'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['room']._loaded_options = None
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['room']._serialized_options = b'\352\307\030\016\022\010Lantai 2\030@X\001'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['call_number']._loaded_options = None
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['call_number']._serialized_options = b'\352\307\030\030\022\021R 899.221 3 NAV r\030\310\001X\001'
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['record_id']._loaded_options = None
+  _globals['_CHANGEITEMREQUEST'].fields_by_name['record_id']._serialized_options = b'\352\307\030\014\n\006record\030@X\001'
   _globals['_CHANGEITEMREQUEST']._loaded_options = None
   _globals['_CHANGEITEMREQUEST']._serialized_options = b'\322\301\030\017ChangedItemBody'
-  _globals['_GETITEMCOPYREQUEST']._serialized_start=128
-  _globals['_GETITEMCOPYREQUEST']._serialized_end=201
-  _globals['_GETITEMCOPYREPLY']._serialized_start=203
-  _globals['_GETITEMCOPYREPLY']._serialized_end=267
-  _globals['_FASTADDREQUEST']._serialized_start=270
-  _globals['_FASTADDREQUEST']._serialized_end=603
-  _globals['_FASTADDREPLY']._serialized_start=605
-  _globals['_FASTADDREPLY']._serialized_end=665
-  _globals['_ITEMFOREDIT']._serialized_start=668
-  _globals['_ITEMFOREDIT']._serialized_end=1076
-  _globals['_GETITEMREQUEST']._serialized_start=1078
-  _globals['_GETITEMREQUEST']._serialized_end=1106
-  _globals['_GETITEMREPLY']._serialized_start=1108
-  _globals['_GETITEMREPLY']._serialized_end=1171
-  _globals['_LISTFASTADDSREQUEST']._serialized_start=1174
-  _globals['_LISTFASTADDSREQUEST']._serialized_end=1335
-  _globals['_LISTFASTADDSREPLY']._serialized_start=1338
-  _globals['_LISTFASTADDSREPLY']._serialized_end=1472
-  _globals['_CHANGEITEMREQUEST']._serialized_start=1475
-  _globals['_CHANGEITEMREQUEST']._serialized_end=1710
-  _globals['_CHANGEITEMREPLY']._serialized_start=1712
-  _globals['_CHANGEITEMREPLY']._serialized_end=1778
+  _globals['_GETAVAILABILITYREQUEST']._serialized_start=162
+  _globals['_GETAVAILABILITYREQUEST']._serialized_end=319
+  _globals['_GETAVAILABILITYREPLY']._serialized_start=321
+  _globals['_GETAVAILABILITYREPLY']._serialized_end=420
+  _globals['_AVAILABILITYRESULT']._serialized_start=423
+  _globals['_AVAILABILITYRESULT']._serialized_end=624
+  _globals['_RECORDAVAILABILITY']._serialized_start=627
+  _globals['_RECORDAVAILABILITY']._serialized_end=787
+  _globals['_BRANCHAVAILABILITY']._serialized_start=790
+  _globals['_BRANCHAVAILABILITY']._serialized_end=1021
+  _globals['_GETITEMCOPYREQUEST']._serialized_start=1023
+  _globals['_GETITEMCOPYREQUEST']._serialized_end=1096
+  _globals['_GETITEMCOPYREPLY']._serialized_start=1098
+  _globals['_GETITEMCOPYREPLY']._serialized_end=1162
+  _globals['_FASTADDREQUEST']._serialized_start=1165
+  _globals['_FASTADDREQUEST']._serialized_end=1498
+  _globals['_FASTADDREPLY']._serialized_start=1500
+  _globals['_FASTADDREPLY']._serialized_end=1611
+  _globals['_ITEMFOREDIT']._serialized_start=1614
+  _globals['_ITEMFOREDIT']._serialized_end=2271
+  _globals['_GETITEMREQUEST']._serialized_start=2273
+  _globals['_GETITEMREQUEST']._serialized_end=2301
+  _globals['_GETITEMREPLY']._serialized_start=2303
+  _globals['_GETITEMREPLY']._serialized_end=2366
+  _globals['_LISTITEMCHANGESREQUEST']._serialized_start=2368
+  _globals['_LISTITEMCHANGESREQUEST']._serialized_end=2488
+  _globals['_LISTITEMCHANGESREPLY']._serialized_start=2491
+  _globals['_LISTITEMCHANGESREPLY']._serialized_end=2624
+  _globals['_ITEMCHANGE']._serialized_start=2627
+  _globals['_ITEMCHANGE']._serialized_end=2894
+  _globals['_CHANGEDVALUE']._serialized_start=2897
+  _globals['_CHANGEDVALUE']._serialized_end=3084
+  _globals['_LISTFASTADDSREQUEST']._serialized_start=3087
+  _globals['_LISTFASTADDSREQUEST']._serialized_end=3327
+  _globals['_LISTFASTADDSREPLY']._serialized_start=3330
+  _globals['_LISTFASTADDSREPLY']._serialized_end=3464
+  _globals['_CHANGEITEMREQUEST']._serialized_start=3467
+  _globals['_CHANGEITEMREQUEST']._serialized_end=4024
+  _globals['_CHANGEITEMREPLY']._serialized_start=4026
+  _globals['_CHANGEITEMREPLY']._serialized_end=4092
 # @@protoc_insertion_point(module_scope)

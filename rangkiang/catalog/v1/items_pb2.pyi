@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from rangkiang.catalog.v1 import events_pb2 as _events_pb2
 import builtins as _builtins
@@ -18,6 +19,158 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class GetAvailabilityRequest(_message.Message):
+    """Records whose availability is asked for: by ids, ISBNs or both, at most 200 together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    ISBNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of records (UUID)."""
+
+    @_builtins.property
+    def isbns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISBNs of ten or thirteen digits, also with hyphens and spaces."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        isbns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "isbns", b"isbns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAvailabilityRequest: _TypeAlias = GetAvailabilityRequest  # noqa: Y015
+
+@_typing.final
+class GetAvailabilityReply(_message.Message):
+    """Availability of what was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailabilityResult]:
+        """One result for each id, then for each ISBN, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___AvailabilityResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAvailabilityReply: _TypeAlias = GetAvailabilityReply  # noqa: Y015
+
+@_typing.final
+class AvailabilityResult(_message.Message):
+    """What is known of an id or an ISBN."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    requested: _builtins.str
+    """The id or ISBN, as in the request."""
+    status: _builtins.str
+    """found, not_found, or deleted: the id is that of a deleted record."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordAvailability]:
+        """The record with the id, or all records with the ISBN."""
+
+    def __init__(
+        self,
+        *,
+        requested: _builtins.str = ...,
+        status: _builtins.str = ...,
+        records: _abc.Iterable[Global___RecordAvailability] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "requested", b"requested", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AvailabilityResult: _TypeAlias = AvailabilityResult  # noqa: Y015
+
+@_typing.final
+class RecordAvailability(_message.Message):
+    """Availability of a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the record."""
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___BranchAvailability]:
+        """Its branches; a record without items has none."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        branches: _abc.Iterable[Global___BranchAvailability] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordAvailability: _TypeAlias = RecordAvailability  # noqa: Y015
+
+@_typing.final
+class BranchAvailability(_message.Message):
+    """Availability of the items of a record at a branch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    branch: _builtins.str
+    """The branch."""
+    items: _builtins.int
+    """Number of items, without withdrawn ones."""
+    available: _builtins.int
+    """Number of items that can be borrowed now."""
+    answer: _builtins.str
+    """The best that a reader can do with an item."""
+    due_on: _builtins.str
+    """Earliest due date of the items that are lent, ISO 8601; null when no due date is known."""
+    def __init__(
+        self,
+        *,
+        branch: _builtins.str = ...,
+        items: _builtins.int = ...,
+        available: _builtins.int = ...,
+        answer: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "available", b"available", "branch", b"branch", "due_on", b"due_on", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchAvailability: _TypeAlias = BranchAvailability  # noqa: Y015
 
 @_typing.final
 class GetItemCopyRequest(_message.Message):
@@ -108,16 +261,20 @@ class FastAddReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def item(self) -> _events_pb2.ItemCopy: ...
+    @_builtins.property
+    def edited(self) -> Global___ItemForEdit: ...
     def __init__(
         self,
         *,
         item: _events_pb2.ItemCopy | None = ...,
+        edited: Global___ItemForEdit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edited", b"edited", "item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edited", b"edited", "item", b"item"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,6 +296,10 @@ class ItemForEdit(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     COLLECTION_FIELD_NUMBER: _builtins.int
     IS_FAST_ADD_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    IS_GONE_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    ACCESSION_NUMBER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier (UUID)."""
     version: _builtins.int
@@ -158,7 +319,17 @@ class ItemForEdit(_message.Message):
     collection: _builtins.str
     """Code of its collection."""
     is_fast_add: _builtins.bool
-    """True for an item that a desk added, until an import matches it."""
+    """True for an item that a desk added, until an import matches it or a cataloguer names its record."""
+    is_gone: _builtins.bool
+    """True when the item is no longer in the catalogue. Only lists with `updated_since` have such items."""
+    room: _builtins.str
+    """Room or shelf in the branch."""
+    accession_number: _builtins.str
+    """Number in the accession register; null for an item that is not in it."""
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last change of the item, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -172,10 +343,14 @@ class ItemForEdit(_message.Message):
         branch: _builtins.str = ...,
         collection: _builtins.str = ...,
         is_fast_add: _builtins.bool = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        is_gone: _builtins.bool = ...,
+        room: _builtins.str = ...,
+        accession_number: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "branch", b"branch", "call_number", b"call_number", "collection", b"collection", "id", b"id", "is_fast_add", b"is_fast_add", "record_id", b"record_id", "status", b"status", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "barcode", b"barcode", "branch", b"branch", "call_number", b"call_number", "collection", b"collection", "id", b"id", "is_fast_add", b"is_fast_add", "is_gone", b"is_gone", "record_id", b"record_id", "room", b"room", "status", b"status", "title", b"title", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,6 +396,129 @@ class GetItemReply(_message.Message):
 Global___GetItemReply: _TypeAlias = GetItemReply  # noqa: Y015
 
 @_typing.final
+class ListItemChangesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    cursor: _builtins.str
+    """The `next` value of the previous page."""
+    limit: _builtins.int
+    """Changes on a page."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "id", b"id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListItemChangesRequest: _TypeAlias = ListItemChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListItemChangesReply(_message.Message):
+    """What staff changed in an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Cursor of the next page; null on the last page."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemChange]:
+        """The changes, the newest first; those of imports are not among them."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___ItemChange] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListItemChangesReply: _TypeAlias = ListItemChangesReply  # noqa: Y015
+
+@_typing.final
+class ItemChange(_message.Message):
+    """A change of an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Identifier of the account or program that made it."""
+    act: _builtins.str
+    """What was done: a desk added the item, or staff changed, removed or added it again."""
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangedValue]:
+        """The values that changed."""
+
+    def __init__(
+        self,
+        *,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        act: _builtins.str = ...,
+        values: _abc.Iterable[Global___ChangedValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["made_at", b"made_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "actor", b"actor", "made_at", b"made_at", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemChange: _TypeAlias = ItemChange  # noqa: Y015
+
+@_typing.final
+class ChangedValue(_message.Message):
+    """A value of an item before and after a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Name of the property of the item; `reason` of a removal."""
+    before: _builtins.str
+    """The value before; null when there was none."""
+    after: _builtins.str
+    """The value after; null when there is none."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangedValue: _TypeAlias = ChangedValue  # noqa: Y015
+
+@_typing.final
 class ListFastAddsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,6 +526,7 @@ class ListFastAddsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     BARCODE_FIELD_NUMBER: _builtins.int
     EVERY_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """The `next` value of the previous page."""
     limit: _builtins.int
@@ -236,6 +535,10 @@ class ListFastAddsRequest(_message.Message):
     """The item with this barcode, as scanned."""
     every: _builtins.bool
     """Items that no desk has added, too."""
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """Only items that were changed at or after this time, also those that are gone, the earliest change first."""
+
     def __init__(
         self,
         *,
@@ -243,10 +546,11 @@ class ListFastAddsRequest(_message.Message):
         limit: _builtins.int = ...,
         barcode: _builtins.str = ...,
         every: _builtins.bool = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "cursor", b"cursor", "every", b"every", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "cursor", b"cursor", "every", b"every", "limit", b"limit", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -264,7 +568,7 @@ class ListFastAddsReply(_message.Message):
     """Cursor of the next page; null on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemForEdit]:
-        """The items, the oldest first."""
+        """The items, the oldest first; with `updated_since`, the earliest change first."""
 
     def __init__(
         self,
@@ -290,13 +594,30 @@ class ChangeItemRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     BARCODE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    CALL_NUMBER_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     """The version that the caller has read."""
     barcode: _builtins.str
     """Barcode, as scanned."""
     status: _builtins.str
-    """Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn."""
+    """Status."""
+    branch: _builtins.str
+    """Another branch of the institution."""
+    collection: _builtins.str
+    """Code of the collection."""
+    room: _builtins.str
+    """Room or shelf in the branch."""
+    call_number: _builtins.str
+    """Call number."""
+    record_id: _builtins.str
+    """Id of a record of the institution; the item keeps its barcode, number, loan and history there. For an item that a
+    desk added, its own record confirms that it is completed.
+    """
     def __init__(
         self,
         *,
@@ -304,17 +625,42 @@ class ChangeItemRequest(_message.Message):
         version: _builtins.int = ...,
         barcode: _builtins.str | None = ...,
         status: _builtins.str | None = ...,
+        branch: _builtins.str | None = ...,
+        collection: _builtins.str | None = ...,
+        room: _builtins.str | None = ...,
+        call_number: _builtins.str | None = ...,
+        record_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_barcode", b"_barcode", "_status", b"_status", "barcode", b"barcode", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_barcode", b"_barcode", "_branch", b"_branch", "_call_number", b"_call_number", "_collection", b"_collection", "_record_id", b"_record_id", "_room", b"_room", "_status", b"_status", "barcode", b"barcode", "branch", b"branch", "call_number", b"call_number", "collection", b"collection", "record_id", b"record_id", "room", b"room", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_barcode", b"_barcode", "_status", b"_status", "barcode", b"barcode", "id", b"id", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_barcode", b"_barcode", "_branch", b"_branch", "_call_number", b"_call_number", "_collection", b"_collection", "_record_id", b"_record_id", "_room", b"_room", "_status", b"_status", "barcode", b"barcode", "branch", b"branch", "call_number", b"call_number", "collection", b"collection", "id", b"id", "record_id", b"record_id", "room", b"room", "status", b"status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__barcode: _TypeAlias = _typing.Literal["barcode"]  # noqa: Y015
     _WhichOneofArgType__barcode: _TypeAlias = _typing.Literal["_barcode", b"_barcode"]  # noqa: Y015
+    _WhichOneofReturnType__branch: _TypeAlias = _typing.Literal["branch"]  # noqa: Y015
+    _WhichOneofArgType__branch: _TypeAlias = _typing.Literal["_branch", b"_branch"]  # noqa: Y015
+    _WhichOneofReturnType__call_number: _TypeAlias = _typing.Literal["call_number"]  # noqa: Y015
+    _WhichOneofArgType__call_number: _TypeAlias = _typing.Literal["_call_number", b"_call_number"]  # noqa: Y015
+    _WhichOneofReturnType__collection: _TypeAlias = _typing.Literal["collection"]  # noqa: Y015
+    _WhichOneofArgType__collection: _TypeAlias = _typing.Literal["_collection", b"_collection"]  # noqa: Y015
+    _WhichOneofReturnType__record_id: _TypeAlias = _typing.Literal["record_id"]  # noqa: Y015
+    _WhichOneofArgType__record_id: _TypeAlias = _typing.Literal["_record_id", b"_record_id"]  # noqa: Y015
+    _WhichOneofReturnType__room: _TypeAlias = _typing.Literal["room"]  # noqa: Y015
+    _WhichOneofArgType__room: _TypeAlias = _typing.Literal["_room", b"_room"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__barcode) -> _WhichOneofReturnType__barcode | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__branch) -> _WhichOneofReturnType__branch | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__call_number) -> _WhichOneofReturnType__call_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__collection) -> _WhichOneofReturnType__collection | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__record_id) -> _WhichOneofReturnType__record_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__room) -> _WhichOneofReturnType__room | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 

@@ -7,9 +7,88 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
-from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
+from chassis.models import Body, Day, OpenSet, Moment, Refusal, ResponseModel, Since, Stored, Time, Uuid
+from chassis.queries import Flag, OneOf, QueryModel, Values, WholeNumber, text
 import rangkiang.common.v1.models
+
+
+class PriceBody(Body):
+    """A price."""
+
+    amount: StrictInt = Field(description="An integer in the currency's unit in use: 85000 IDR is Rp85.000.", ge=0, le=1000000000000, examples=[85000])
+    currency: str = Field(default='IDR', description='Code of the currency, ISO 4217.', max_length=3, pattern='^[A-Z]{3}$', examples=['IDR'])
+
+
+class AcquisitionBody(Body):
+    """How items were acquired."""
+
+    source: Annotated[str, OpenSet(('purchase', 'gift', 'exchange', 'deposit', 'own_publication'), is_sent=True)] = Field(description='How they were acquired: bought, given, exchanged, deposited by their owner, or published by the library itself: purchase, gift, exchange, deposit or own_publication.', examples=['gift'])
+    acquired_on: str = Field(default="", description="Day on which they were acquired; by default today, in the institution's zone.", max_length=40, examples=['2026-11-26'])
+    fund: str = Field(default="", description='The fund that paid for them.', max_length=100, examples=['APBD 2026'])
+    supplier: str = Field(default="", description='Who sold or gave them.', max_length=200, examples=['Toko Buku Sari Anggrek'])
+    document: str = Field(default="", description='Number of the document, such as the minutes of the handover (BAST).', max_length=100, examples=['BAST 12/2026'])
+    price: PriceBody | None = Field(default=None, description='Price of one item; absent when it is unknown.')
+    asset_code: str = Field(default="", description='Code in the register of assets, such as KIB E.', max_length=64, examples=['1.3.5.01.01.01.002'])
+
+
+class NewItemsBody(Body):
+    """New items of a record."""
+
+    count: StrictInt = Field(default=1, description='How many items.', ge=1, le=500, examples=[2])
+    branch: BranchCode = Field(description='A branch of the institution.')
+    collection: str = Field(default="", description='Code of the collection.', max_length=32, examples=['circulation'])
+    room: str = Field(default="", description='Room or shelf in the branch.', max_length=64, examples=['Lantai 2'])
+    status: Annotated[str, OpenSet(('in_service', 'in_process', 'in_repair', 'missing', 'proposed_for_withdrawal', 'withdrawn'), is_sent=True)] = Field(default='in_service', description='Status; with `in_service`, circulation lends the items at once: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', examples=['in_service'])
+    call_number: str = Field(default="", description='Call number.', max_length=200, examples=['899.221 3 NAV r'])
+    enumeration: str = Field(default="", description='Volume of the items.', max_length=100, examples=['Jilid 2'])
+    barcodes: list[Annotated[str, Field(max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$')]] = Field(default=[], description='Barcodes of the first items, as scanned; the others get new ones of 14 digits, the last one a check digit (Luhn).', max_length=500, examples=[['KS0000987']])
+    acquisition: AcquisitionBody = Field(description='How the items were acquired, for the accession register.')
+
+
+class AddedItem(ResponseModel):
+    """A new item."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[1])
+    barcode: str = Field(description='Barcode.', examples=['30001000000015'])
+    accession_number: str = Field(description='Number in the accession register.', examples=['00001/PKS/H/2026'])
+
+
+class AddedItems(ResponseModel):
+    """The new items of a record."""
+
+    items: list[AddedItem] = Field(description='The items, in the order of their numbers.')
+
+
+class RemovalQuery(QueryModel):
+    reason: str = text('Why the item is removed; the accession register keeps it.', longest=300, example='Rusak kena banjir')
+
+
+class AccessionRules(ResponseModel):
+    """How the institution numbers its items."""
+
+    version: int = Field(description='Version, for If-Match; 0 before the first change.', examples=[1])
+    pattern: str = Field(description='Pattern of accession numbers.', examples=['{seq:5}/{institution}/{source}/{year}'])
+    next_number: str = Field(description='The number that the next item gets, if it is bought.', examples=['00042/PKS/P/2026'])
+
+
+class AccessionRulesBody(Body):
+    """The pattern of the numbers that are given from now on."""
+
+    pattern: str = Field(description='Text with `{seq}`, and `{institution}`, `{source}` and `{year}` as wanted. `{seq:5}` is 00001. With `{year}` the sequence begins again each year.', max_length=64, min_length=1, examples=['{seq:5}/{institution}/{source}/{year}'])
+
+
+class CallNumberProposalQuery(QueryModel):
+    branch: BranchCode = Field('', description='The branch on whose shelf the neighbours stand; without it there are none.')
+    collection: str = text('The collection of the item: `reference`, `children`, `fiction` and `thesis` have a prefix.', longest=32, example='reference')
+
+
+class CallNumberProposal(ResponseModel):
+    """A call number for a record, and those beside its place on the shelf."""
+
+    call_number: str | None = Field(default=None, description='The call number; null when the record has no class, main entry and title.', examples=['899.221 3 NAV r'])
+    before: list[str] = Field(description='Call numbers before it on the shelf, in order.', examples=[['899.221 3 NAS s']])
+    after: list[str] = Field(description='Call numbers after it.', examples=[['899.221 3 NAV s']])
 
 
 class Brief(ResponseModel):
@@ -189,10 +268,10 @@ class Help(ResponseModel):
 class SearchTree(Body):
     """A condition of a boolean search: operands under an operator, or a clause that compares a field with a term."""
 
-    operator: str = Field(default="", description='Operator: and, or, not (the first operand without the others) or near (two clauses of words of one field); empty for a clause.', max_length=20, examples=['and'])
+    operator: Annotated[str, OpenSet(('and', 'or', 'not', 'near', ''), is_sent=True)] = Field(default="", description='Operator; empty for a clause. not: the first operand without the others. near: two clauses of words of one field. Values: and, or, not or near.', max_length=20, examples=['and'])
     operands: list[SearchTree] = Field(default=[], description='Conditions under the operator.', max_length=200)
     field: str = Field(default="", description='Field of a clause, such as title, author, subject, isbn, year, class, language or institution; empty means any field.', max_length=40, examples=['title'])
-    relation: str = Field(default="", description='Relation of a clause: all, any, = (words side by side; the default), == (the whole field), <, <=, >, >= or within.', max_length=20, examples=['all'])
+    relation: Annotated[str, OpenSet(('all', 'any', '=', '==', '<', '<=', '>', '>=', 'within', ''), is_sent=True)] = Field(default="", description='Relation of a clause; by default =, words side by side. == is the whole field. Values: all, any, =, ==, <, <=, >, >= or within.', max_length=20, examples=['all'])
     term: str = Field(default="", description='Term of a clause. `*` stands for any letters, `?` for one letter, `^` for the beginning or the end of the field, unless a backslash is before them. At most 500 characters.', max_length=1000, examples=['robohnya surau'])
     modifiers: list[Annotated[str, Field(max_length=40)]] = Field(default=[], description='Modifiers of a clause: stem (any form of the words), unmasked (no masks); masked, ignoreCase, ignoreAccents and word are the default.', max_length=10)
     distance: StrictInt = Field(default=0, description='Of near: most words from the end of one operand to the beginning of the other; 0 means 1, side by side.', ge=0, le=4294967295)
@@ -311,7 +390,7 @@ class Link(ResponseModel):
 
     url: str = Field(description='The URL.')
     label: str | None = Field(default=None, description='Label of the link in the record.')
-    relation: str | None = Field(default=None, description='Target of the link: `resource` (the work itself), `version`, `related` or `none`.')
+    relation: Annotated[str, OpenSet(('resource', 'version', 'related', 'none'), is_sent=False)] | None = Field(default=None, description='Target of the link; `resource` is the work itself: resource, version, related or none.')
 
 
 class Relation(ResponseModel):
@@ -410,7 +489,7 @@ class Item(ResponseModel):
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
     collection: str | None = Field(default=None, description='Code of the collection.', examples=['circulation'])
     material: str | None = Field(default=None, description='Kind of material.', examples=['book'])
-    status: str = Field(description='Status of the item at its institution.', examples=['in_service'])
+    status: Annotated[str, OpenSet(('in_service', 'in_process', 'in_repair', 'missing', 'proposed_for_withdrawal', 'withdrawn'), is_sent=False)] = Field(description='Status of the item at its institution: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', examples=['in_service'])
     availability: Literal['can_be_borrowed', 'online', 'read_here_only', 'ask_the_library', 'out_until', 'not_available'] = Field(description='Whether a reader can use or borrow it.', examples=['can_be_borrowed'])
     copy_note: str | None = Field(default=None, description='Copy number or note.', examples=['c.1'])
     room: str | None = Field(default=None, description='Room in the branch.', examples=['Lantai 2'])
@@ -432,7 +511,7 @@ class Items(ResponseModel):
 class SocialLink(ResponseModel):
     """A web site or social media account."""
 
-    kind: str = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', examples=['website'])
+    kind: Annotated[str, OpenSet(('website', 'instagram', 'facebook', 'youtube', 'x', 'tiktok'), is_sent=False)] = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', examples=['website'])
     url: str = Field(description='URL, https or http.', examples=['https://perpustakaan.example'])
 
 
@@ -461,12 +540,13 @@ class Institution(ResponseModel):
     contact: Contact = Field(description='Contact data.')
     version: int = Field(description='Version, for If-Match.', examples=[1])
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    card_colour: str | None = Field(default=None, description='Colour of members\' cards, "#rrggbb"; null for the usual dark blue. Texts on it are black or white.', examples=['#0b5d4e'])
 
 
 class LinkBody(Body):
     """A web site or social media account."""
 
-    kind: str = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', max_length=40, examples=['website'])
+    kind: Annotated[str, OpenSet(('website', 'instagram', 'facebook', 'youtube', 'x', 'tiktok'), is_sent=True)] = Field(description='Kind: website, instagram, facebook, youtube, x or tiktok.', max_length=40, examples=['website'])
     url: str = Field(description='URL, https or http.', max_length=2000, examples=['https://perpustakaan.example'])
 
 
@@ -485,6 +565,7 @@ class InstitutionBody(Body):
     whatsapp: str = Field(default="", description='WhatsApp number, E.164; in a body Indonesian when it has no country code.', max_length=2000, examples=['+6281200000000'])
     email: str = Field(default="", description='E-mail address.', max_length=2000, examples=['halo@perpustakaan.example'])
     links: list[LinkBody] = Field(default=[], description='Web site and social media accounts, one of each kind.', max_length=100)
+    card_colour: str = Field(default="", description='Colour of members\' cards, "#rrggbb"; null for the usual dark blue. Texts on it are black or white.', max_length=40, examples=['#0b5d4e'])
 
 
 class Position(ResponseModel):
@@ -543,6 +624,265 @@ class BranchBody(Body):
     photo_alt: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
 
 
+class RecordFault(ResponseModel):
+    """A fault of a record by the structure of MARC 21 or the rules of the library."""
+
+    reason: str = Field(description='What is wrong, as in the refusal of a new fault.', examples=['MARC_INDICATOR'])
+    tag: str = Field(description='Tag of the field, or `leader`.', examples=['650'])
+    code: str | None = Field(default=None, description='Code of the subfield, or number of the indicator; null for the field itself.', examples=['2'])
+
+
+class SavedRecord(ResponseModel):
+    """A record after an edit."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[2])
+    faults: list[RecordFault] = Field(description='Faults that the content had before the edit too; new faults are refused.')
+
+
+class RestorationBody(Body):
+    """What to restore."""
+
+    version: StrictInt | None = Field(default=None, description='The version whose content comes back; without it a deleted record comes back as it was.', ge=1, le=1000000000)
+
+
+class RecordVersionsQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Versions on a page.')
+
+
+class FieldDifference(ResponseModel):
+    """A field that differs. Fields are written in one line, with # for a blank indicator and $ before a subfield's code."""
+
+    tag: str = Field(description='Tag of the field, or `leader`.', examples=['245'])
+    before: str | None = Field(default=None, description='The field before; null when there was none.', examples=['245 10 $aRobohnya surau'])
+    after: str | None = Field(default=None, description='The field after; null when there is none.', examples=['245 10 $aRobohnya surau kami'])
+
+
+class RecordVersion(ResponseModel):
+    """A version of a record's content."""
+
+    version: int = Field(description='Number of the version.', examples=[2])
+    made_at: Time = Field(description='When it was made.', examples=['2026-12-01T03:15:00Z'])
+    actor: Uuid | None = Field(default=None, description='Identifier of the account or program that made it; null for what an import brought.', examples=['0192f3a4-5b6c-7d8e-9f0a-23456789abcd'])
+    act: Annotated[str, OpenSet(('import', 'create', 'edit', 'restore', 'take', 'delete'), is_sent=False)] = Field(description='What was done: import, create, edit, restore, take or delete.', examples=['edit'])
+    differences: list[FieldDifference] = Field(description='What differs from the version before it.')
+
+
+class RecordVersions(ResponseModel):
+    """The versions of a record's content."""
+
+    hits: list[RecordVersion] = Field(description='The versions, the newest first; none before the first edit.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+    title: str = Field(description='Title of the record, at most 120 characters.', examples=['Robohnya Surau Kami'])
+    record_version: int = Field(description='Version of the record, for If-Match; also acts without a new content make versions.', examples=[2])
+    deleted_at: Time | None = Field(default=None, description='When the record was deleted; null while it is in the catalogue.', examples=['2026-12-01T03:15:00Z'])
+
+
+class RecordOffersQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Offers on a page.')
+
+
+class OfferedDifference(ResponseModel):
+    """A field that an offer would change."""
+
+    id: str = Field(description='Its name in a choice of differences.', examples=['9f86d081884c7d65'])
+    tag: str = Field(description='Tag of the field, or `leader`.', examples=['245'])
+    before: str | None = Field(default=None, description='The field before; null when there was none.', examples=['245 10 $aRobohnya surau'])
+    after: str | None = Field(default=None, description='The field after; null when there is none.', examples=['245 10 $aRobohnya surau kami'])
+
+
+class RecordOffer(ResponseModel):
+    """What an import has brought for a record that the institution edits."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f0b-23456789abcd'])
+    record: Uuid = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    title: str = Field(description='Title of the record, at most 120 characters.', examples=['Robohnya Surau Kami'])
+    offered_at: Time = Field(description='When it was brought.', examples=['2026-12-01T03:15:00Z'])
+    differences: list[OfferedDifference] = Field(description='What would change in the record.')
+    record_version: int = Field(description='Version of the record, for If-Match.', examples=[2])
+
+
+class RecordOffers(ResponseModel):
+    """Offers of imports for records that the institution edits."""
+
+    hits: list[RecordOffer] = Field(description='The offers, the oldest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class AcceptanceBody(Body):
+    """What to take of an offer."""
+
+    differences: list[Annotated[str, Field(max_length=32)]] = Field(default=[], description='Names of the differences to take; all without it.', max_length=5000, examples=[['9f86d081884c7d65']])
+
+
+class DraftBody(Body):
+    """What was typed in the form of a record and is not saved yet."""
+
+    title: str = Field(default="", description='Title of the record, for the list of drafts.', max_length=500, examples=['Robohnya surau kami'])
+    values: dict[str, str] = Field(description='The values of the form, by name; at most 64 KB.', examples=[{'view': 'marc', 'text': '245 10 $a Robohnya surau'}])
+
+
+class Draft(ResponseModel):
+    """A draft of the caller."""
+
+    place: str = Field(description='Id of the record, or `new` for a new one.', examples=['new'])
+    title: str | None = Field(default=None, description='Title of the record.', examples=['Robohnya surau kami'])
+    saved_at: Time = Field(description='When it was saved; 30 days later it is deleted.', examples=['2026-12-01T03:15:00Z'])
+    values: dict[str, str] = Field(description='The values of the form, by name; a list of drafts has none.', examples=[{'view': 'marc', 'text': '245 10 $a Robohnya surau'}])
+
+
+class Drafts(ResponseModel):
+    """The drafts of the caller."""
+
+    hits: list[Draft] = Field(description='The drafts, the last saved first, without values.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
+
+
+class RecordTemplate(ResponseModel):
+    """A record from which new ones begin."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f0c-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[1])
+    name: str = Field(description='Name of the template.', examples=['Novel Indonesia'])
+    material: Annotated[str, OpenSet(('book', 'serial', 'thesis', 'map', 'av'), is_sent=False)] = Field(description='The form of its records: book, serial, thesis, map or av.', examples=['book'])
+    text: str = Field(description='The record, one field a line, without control numbers and items.', examples=['LDR 00000nam#a2200000#i#4500\n650 #4 $a Fiksi Indonesia'])
+    changed_at: Time = Field(description='When it was saved.', examples=['2026-12-01T03:15:00Z'])
+
+
+class RecordTemplates(ResponseModel):
+    """The templates of the institution."""
+
+    hits: list[RecordTemplate] = Field(description='The templates, by name; at most 100.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
+
+
+class RecordTemplateBody(Body):
+    """A template for new records."""
+
+    name: str = Field(description='Its name, which no other template of the institution has.', max_length=100, min_length=1, examples=['Novel Indonesia'])
+    material: Annotated[str, OpenSet(('book', 'serial', 'thesis', 'map', 'av'), is_sent=True)] = Field(default='book', description='The form of its records: book, serial, thesis, map or av.', examples=['book'])
+    text: str = Field(description='The record, one field a line, at most 64 KB. `#` is a blank indicator, `$a` begins a subfield.', max_length=65536, min_length=1, examples=['LDR 00000nam#a2200000#i#4500\n650 #4 $a Fiksi Indonesia'])
+
+
+class DuplicateRecord(ResponseModel):
+    """A record that may be the same."""
+
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PKS/PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    score: int = Field(description='How likely it is the same, 1 to 99.', examples=[95])
+    reasons: list[rangkiang.common.v1.models.Text] = Field(description='What both have in common, then what differs.', examples=[[{'id': 'Pengarang dan judul sama', 'en': 'Same author and title'}]])
+
+
+class DuplicateRecords(ResponseModel):
+    """Records of the institution that may be the same as a given one."""
+
+    hits: list[DuplicateRecord] = Field(description='At most ten, the likeliest first.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
+
+
+class Filters(QueryModel):
+    availability: Values = Field((), description='Only hits with one of these availabilities.', examples=[['can_be_borrowed']])
+    institution: Values = Field((), description='Only hits with one of these institutions.', examples=[['PKS']])
+    branch: Values = Field((), description='Only hits with one of these branches.', examples=[['PKS/PST']])
+    collection: Values = Field((), description='Only hits with one of these collections.', examples=[['reference']])
+    material: Values = Field((), description='Only hits with one of these kinds of material.', examples=[['book']])
+    audience: Values = Field((), description='Only hits with one of these audiences.', examples=[['juvenile']])
+    language: Values = Field((), description='Only hits with one of these languages (MARC codes).', examples=[['ind']])
+    class_: Values = Field((), description='Only hits with one of these classes of the tree.', examples=[['89']], alias='class')
+    subject: Values = Field((), description='Only hits with one of these subjects.', examples=[['Minangkabau']])
+    author: Values = Field((), description='Only hits with one of these authors.', examples=[['Navis, A. A.']])
+    series: Values = Field((), description='Only hits with one of these series.', examples=[['Seri Pustaka']])
+    year: Values = Field((), description='Only hits with one of these years.', examples=[['1986']])
+    ddc: Values = Field((), description='Only hits with one of these Dewey numbers.', examples=[['800']])
+
+
+class IsbnQuery(QueryModel):
+    isbn: str = text('ISBN of ten or thirteen digits, with or without hyphens.', longest=40, example='979-403-046-5')
+    local_only: Annotated[bool, Flag] = Field(default=False, description='Do not ask outside sources: the answer comes at once.')
+
+
+class RecordLibrary(ResponseModel):
+    """A library that has records: an institution of this catalogue, or an outside source."""
+
+    code: str = Field(description='Code of the institution or of the outside source.', examples=['loc'])
+    name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Library of Congress', 'en': 'Library of Congress'}])
+
+
+class MarcField(ResponseModel):
+    """A field: an object with one property, the tag."""
+
+
+
+
+class MarcInJson(ResponseModel):
+    """A MARC 21 record as MARC-in-JSON."""
+
+    leader: str = Field(description='24 characters.')
+    fields: list[MarcField] = Field(description='Objects with one property, the tag: a text, or `ind1`, `ind2` and `subfields`.')
+
+
+class IsbnMatch(ResponseModel):
+    """A record that has the ISBN."""
+
+    library: RecordLibrary = Field(description='The library that has the record.')
+    also_in: list[RecordLibrary] = Field(description='Other libraries that have a record with this title.')
+    record: Uuid | None = Field(default=None, description='Identifier (UUID) of the record; null for one of an outside source.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    brief: Annotated[Any, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462'}])
+    holdings: Annotated[Any, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[]])
+    marc: Annotated[Any, Stored(MarcInJson)] = Field(description='What a copy of the record has, as the body of `POST /records`: without control number, local fields and holdings.', examples=[{'leader': '00000nam a2200000 i 4500', 'fields': [{'020': {'ind1': ' ', 'ind2': ' ', 'subfields': [{'a': '9789794030462'}]}}, {'040': {'ind1': ' ', 'ind2': ' ', 'subfields': [{'a': 'DLC'}, {'d': 'PKS'}]}}, {'245': {'ind1': '1', 'ind2': '0', 'subfields': [{'a': 'Robohnya surau kami'}]}}]}])
+
+
+class IsbnMatches(ResponseModel):
+    """The records that have an ISBN, by place, the fullest first."""
+
+    isbn: str = Field(description='The ISBN in thirteen digits.', examples=['9789794030462'])
+    here: list[IsbnMatch] = Field(description="Records of the caller's institution.")
+    elsewhere: list[IsbnMatch] = Field(description='Records of other institutions of this catalogue.')
+    outside: list[IsbnMatch] = Field(description='Records of outside sources.')
+    not_answered: list[RecordLibrary] = Field(description='Outside sources that did not answer within three seconds, or not properly.')
+
+
+class AvailabilityBody(Body):
+    """Records whose availability is asked for: by ids, ISBNs or both, at most 200 together."""
+
+    ids: list[Annotated[Uuid, Field(max_length=64)]] = Field(default=[], description='Ids of records (UUID).', max_length=200, examples=[['0192f3a4-5b6c-7d8e-9f01-23456789abcd']])
+    isbns: list[Annotated[str, Field(max_length=40)]] = Field(default=[], description='ISBNs of ten or thirteen digits, also with hyphens and spaces.', max_length=200, examples=[['979-403-046-5']])
+
+
+class BranchAvailability(ResponseModel):
+    """Availability of the items of a record at a branch."""
+
+    branch: BranchCode = Field(description='The branch.')
+    items: int = Field(description='Number of items, without withdrawn ones.', examples=[3])
+    available: int = Field(description='Number of items that can be borrowed now.', examples=[0])
+    answer: Literal['can_be_borrowed', 'online', 'read_here_only', 'ask_the_library', 'out_until', 'not_available'] = Field(description='The best that a reader can do with an item.', examples=['out_until'])
+    due_on: Day | None = Field(default=None, description='Earliest due date of the items that are lent, ISO 8601; null when no due date is known.', examples=['2026-12-04'])
+
+
+class RecordAvailability(ResponseModel):
+    """Availability of a record."""
+
+    id: Uuid = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    branches: list[BranchAvailability] = Field(description='Its branches; a record without items has none.')
+
+
+class AvailabilityResult(ResponseModel):
+    """What is known of an id or an ISBN."""
+
+    requested: str = Field(description='The id or ISBN, as in the request.', examples=['979-403-046-5'])
+    status: Literal['found', 'not_found', 'deleted'] = Field(description='found, not_found, or deleted: the id is that of a deleted record.', examples=['found'])
+    records: list[RecordAvailability] = Field(description='The record with the id, or all records with the ISBN.')
+
+
+class Availability(ResponseModel):
+    """Availability of what was asked for."""
+
+    results: list[AvailabilityResult] = Field(description='One result for each id, then for each ISBN, in the order of the request.')
+
+
 class FastAddBody(Body):
     """A new item: its barcode and branch, and a record or the title of a new one."""
 
@@ -559,25 +899,62 @@ class EditedItem(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
     version: int = Field(description='Version, for If-Match.', examples=[1])
     barcode: str | None = Field(default=None, description='Barcode; null when the item has none.', examples=['KS0000987'])
-    status: str = Field(description='Status in the catalogue.', examples=['in_service'])
+    status: Annotated[str, OpenSet(('in_service', 'in_process', 'in_repair', 'missing', 'proposed_for_withdrawal', 'withdrawn'), is_sent=False)] = Field(description='Status in the catalogue: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', examples=['in_service'])
     record: Uuid = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     title: str = Field(description='Title of its record, at most 120 characters.', examples=['Negeri 5 Menara'])
     call_number: str | None = Field(default=None, description='Call number.')
     branch: BranchCode = Field(description='Its branch.')
     collection: str | None = Field(default=None, description='Code of its collection.')
-    is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
+    is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it or a cataloguer names its record.', examples=[True])
+    updated_at: Time = Field(description='Time of the last change of the item, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
+    is_gone: bool = Field(description='True when the item is no longer in the catalogue. Only lists with `updated_since` have such items.')
+    room: str | None = Field(default=None, description='Room or shelf in the branch.')
+    accession_number: str | None = Field(default=None, description='Number in the accession register; null for an item that is not in it.', examples=['00001/PKS/H/2026'])
 
 
-class InstitutionItemsQuery(QueryModel):
+class ItemChangesQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Changes on a page.')
+
+
+class ChangedValue(ResponseModel):
+    """A value of an item before and after a change."""
+
+    field: Annotated[str, OpenSet(('barcode', 'status', 'branch', 'collection', 'room', 'call_number', 'record', 'reason'), is_sent=False)] = Field(description='Name of the property of the item; `reason` of a removal: barcode, status, branch, collection, room, call_number, record or reason.', examples=['status'])
+    before: str | None = Field(default=None, description='The value before; null when there was none.', examples=['in_service'])
+    after: str | None = Field(default=None, description='The value after; null when there is none.', examples=['in_repair'])
+
+
+class ItemChange(ResponseModel):
+    """A change of an item."""
+
+    made_at: Time = Field(description='When it was made.', examples=['2026-12-01T03:15:00Z'])
+    actor: Uuid | None = Field(default=None, description='Identifier of the account or program that made it.', examples=['0192f3a4-5b6c-7d8e-9f0a-23456789abcd'])
+    act: Annotated[str, OpenSet(('fast_add', 'change_item', 'remove_item'), is_sent=False)] = Field(description='What was done: a desk added the item, or staff changed, removed or added it again: fast_add, change_item or remove_item.', examples=['change_item'])
+    values: list[ChangedValue] = Field(description='The values that changed.')
+
+
+class ItemChanges(ResponseModel):
+    """What staff changed in an item."""
+
+    hits: list[ItemChange] = Field(description='The changes, the newest first; those of imports are not among them.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class InstitutionItemsConditions(QueryModel):
+    barcode: str = text('The item with this barcode, as scanned.', longest=64, example='KS0000987')
+    updated_since: Since = Field(default=None, description='Only items that were changed at or after this time, also those that are gone, the earliest change first.', examples=['2026-11-26T00:00:00Z'])
+
+
+class InstitutionItemsQuery(InstitutionItemsConditions):
     cursor: str = text('The `next` value of the previous page.', longest=500)
     limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Items on a page.')
-    barcode: str = text('The item with this barcode, as scanned.', longest=64, example='KS0000987')
 
 
 class InstitutionItems(ResponseModel):
     """Items of an institution."""
 
-    hits: list[EditedItem] = Field(description='The items, the oldest first.')
+    hits: list[EditedItem] = Field(description='The items, the oldest first; with `updated_since`, the earliest change first.')
     next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
 
 
@@ -585,7 +962,447 @@ class ChangedItemBody(Body):
     """The changes; an absent field does not change."""
 
     barcode: str | None = Field(default=None, description='Barcode, as scanned.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['KS0000988'])
-    status: str | None = Field(default=None, description='Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', max_length=40, examples=['in_repair'])
+    status: Annotated[str, OpenSet(('in_service', 'in_process', 'in_repair', 'missing', 'proposed_for_withdrawal', 'withdrawn'), is_sent=True)] | None = Field(default=None, description='Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', max_length=40, examples=['in_repair'])
+    branch: BranchCode | None = Field(default=None, description='Another branch of the institution.')
+    collection: str | None = Field(default=None, description='Code of the collection.', max_length=32, examples=['reference'])
+    room: str | None = Field(default=None, description='Room or shelf in the branch.', max_length=64, examples=['Lantai 2'])
+    call_number: str | None = Field(default=None, description='Call number.', max_length=200, examples=['R 899.221 3 NAV r'])
+    record: str | None = Field(default=None, description='Id of a record of the institution; the item keeps its barcode, number, loan and history there. For an item that a desk added, its own record confirms that it is completed.', max_length=64)
+
+
+class LabelsConditions(QueryModel):
+    branch: BranchCode = Field('', description='Items of this branch.')
+    collection: str = text('Items of the collection with this code.', longest=32, example='circulation')
+    queued_since: Since = Field(default=None, description='Labels that are in the queue since this time or later.', examples=['2026-11-26T00:00:00Z'])
+
+
+class LabelsQuery(LabelsConditions):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Labels on a page.')
+
+
+class Label(ResponseModel):
+    """A label that an item needs."""
+
+    item: Uuid = Field(description='Id of the item (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    barcode: str | None = Field(default=None, description='Barcode; null when the item has none.', examples=['30001000000015'])
+    call_number: str | None = Field(default=None, description='Call number.', examples=['899.221 3 NAV r'])
+    title: str = Field(description='Title of its record, at most 120 characters.', examples=['Robohnya Surau Kami'])
+    branch: BranchCode = Field(description='Its branch.')
+    collection: str | None = Field(default=None, description='Code of its collection.', examples=['circulation'])
+    queued_at: Time = Field(description='Since when it is in the queue.', examples=['2026-11-26T03:15:00Z'])
+
+
+class Labels(ResponseModel):
+    """A page of the queue."""
+
+    hits: list[Label] = Field(description='The labels, the oldest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+    total: int = Field(description='Number of labels in the queue that meet the conditions.', examples=[12])
+
+
+class LabelPrintBody(Body):
+    """Labels to print: those of the items, or without items those at the beginning of the queue that meet the conditions."""
+
+    items: list[Annotated[Uuid, Field(max_length=64)]] = Field(default=[], description='Ids of items, whether or not their labels are in the queue.', max_length=1000, examples=[['0192f3a4-5b6c-7d8e-9f07-23456789abcd']])
+    branch: BranchCode = Field(default="", description='Items of this branch.')
+    collection: str = Field(default="", description='Items of the collection with this code.', max_length=32, examples=['circulation'])
+    queued_since: Moment | None = Field(default=None, description='Labels that are in the queue since this time or later.', examples=['2026-11-26T00:00:00Z'])
+
+
+class LabelPrint(ResponseModel):
+    """Labels that are printed together."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f0a-23456789abcd'])
+    count: int = Field(description='Number of labels.', examples=[12])
+    made_at: Time = Field(description='When they were put together.', examples=['2026-11-26T03:20:00Z'])
+    confirmed_at: Time | None = Field(default=None, description='When staff said that they were printed well; null until then, and so long the labels stay in the queue.', examples=['2026-11-26T03:25:00Z'])
+
+
+class LabelPrintsQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Prints on a page.')
+
+
+class LabelPrints(ResponseModel):
+    """A page of prints."""
+
+    hits: list[LabelPrint] = Field(description='The prints, the latest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class LabelLayoutQuery(QueryModel):
+    kind: Annotated[str, OpenSet(('', 'both', 'spine', 'barcode'), is_sent=True)] = text('What a label has: the call number for the spine, the barcode, or both, as by default: both, spine or barcode.', longest=16)
+    sheet: str = text('Code of a sheet, by default a4-3x8.', longest=32, example='a4-3x8')
+    start: Annotated[int, WholeNumber(1, 400)] = Field(default=1, description='Place of the first label on the first sheet, row by row; 1 is the top left.', examples=[5])
+    outlines: Annotated[bool, Flag] = Field(default=False, description='Draw the outline of each label, to compare with the sheet.')
+
+
+class LabelSheet(ResponseModel):
+    """A sheet of labels; sizes in millimetres."""
+
+    code: str = Field(description='Code.', examples=['stiker-40x30'])
+    name: rangkiang.common.v1.models.Text = Field(description='Name.', examples=[{'id': 'Stiker 40 × 30 mm', 'en': 'Stickers of 40 × 30 mm'}])
+    page_width: float = Field(description='Width of the paper.', examples=[210])
+    page_height: float = Field(description='Height of the paper.', examples=[297])
+    rows: int = Field(description='Labels in a column.', examples=[8])
+    columns: int = Field(description='Labels in a row.', examples=[3])
+    left: float = Field(description='From the left edge of the paper to the first label.', examples=[0])
+    top: float = Field(description='From the top edge of the paper to the first label.', examples=[0.5])
+    width: float = Field(description='Width of a label.', examples=[70])
+    height: float = Field(description='Height of a label.', examples=[37])
+    pitch_x: float = Field(description='From the left edge of a label to that of the next one.', examples=[70])
+    pitch_y: float = Field(description='From the top edge of a label to that of the next one.', examples=[37])
+    is_own: bool = Field(description='True for a sheet of the institution.', examples=[True])
+    is_measured: bool = Field(description='False for a sheet of this release whose sizes nobody has measured yet: print a test sheet first.', examples=[True])
+
+
+class LabelSheetBody(Body):
+    """A sheet of labels; sizes in millimetres."""
+
+    code: str = Field(description='Code.', max_length=32, min_length=1, pattern='^[a-z0-9][a-z0-9-]*$', examples=['stiker-40x30'])
+    name: rangkiang.common.v1.models.TextBody = Field(description='Name.', examples=[{'id': 'Stiker 40 × 30 mm', 'en': 'Stickers of 40 × 30 mm'}])
+    page_width: float = Field(description='Width of the paper.', ge=10, le=500, examples=[210])
+    page_height: float = Field(description='Height of the paper.', ge=10, le=500, examples=[297])
+    rows: StrictInt = Field(description='Labels in a column.', ge=1, le=40, examples=[8])
+    columns: StrictInt = Field(description='Labels in a row.', ge=1, le=10, examples=[3])
+    left: float = Field(description='From the left edge of the paper to the first label.', ge=0, le=500, examples=[0])
+    top: float = Field(description='From the top edge of the paper to the first label.', ge=0, le=500, examples=[0.5])
+    width: float = Field(description='Width of a label.', ge=10, le=500, examples=[70])
+    height: float = Field(description='Height of a label.', ge=10, le=500, examples=[37])
+    pitch_x: float = Field(description='From the left edge of a label to that of the next one.', ge=0, le=500, examples=[70])
+    pitch_y: float = Field(description='From the top edge of a label to that of the next one.', ge=0, le=500, examples=[37])
+
+
+class LabelSheets(ResponseModel):
+    """The sheets that the institution can print on."""
+
+    version: int = Field(description="Version of the institution's own sheets, for If-Match; 0 before the first change.", examples=[1])
+    sheets: list[LabelSheet] = Field(description='Own sheets first, then those of this release.')
+
+
+class LabelSheetsBody(Body):
+    """The institution's own sheets; they replace the earlier ones."""
+
+    sheets: list[LabelSheetBody] = Field(description='The sheets.', max_length=20)
+
+
+class BarcodeRangeBody(Body):
+    """How many barcodes to reserve."""
+
+    count: StrictInt = Field(description='Number of barcodes.', ge=1, le=1000, examples=[100])
+
+
+class BarcodeRange(ResponseModel):
+    """Barcodes that are printed before their items exist. Adding items with them takes them up."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f0b-23456789abcd'])
+    count: int = Field(description='Number of barcodes.', examples=[100])
+    first: str = Field(description='The first barcode.', examples=['30001000000015'])
+    last: str = Field(description='The last barcode.', examples=['30001000001005'])
+    used: int = Field(description='How many of them items have.', examples=[0])
+    reserved_at: Time = Field(description='When they were reserved.', examples=['2026-11-26T03:15:00Z'])
+
+
+class BarcodeRangesQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Ranges on a page.')
+
+
+class BarcodeRanges(ResponseModel):
+    """A page of ranges."""
+
+    hits: list[BarcodeRange] = Field(description='The ranges, the latest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class AccessionsConditions(QueryModel):
+    entered_from: str = text('First day of the entry in the register, ISO 8601.', longest=40, example='2026-01-01')
+    entered_to: str = text('Last day of the entry in the register, ISO 8601.', longest=40, example='2026-12-31')
+    branch: BranchCode = Field('', description='The branch at which the items were entered.')
+    source: Annotated[str, OpenSet(('', 'purchase', 'gift', 'exchange', 'deposit', 'own_publication'), is_sent=True)] = text('How the items were acquired: purchase, gift, exchange, deposit or own_publication.', longest=40)
+    number: str = text('The entry with this accession number.', longest=100, example='00001/PKS/H/2026')
+
+
+class AccessionsQuery(AccessionsConditions):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Entries on a page.')
+
+
+class AccessionBook(ResponseModel):
+    """What the register has of the record of an item."""
+
+    title: str | None = Field(default=None, description='Title and subtitle.', examples=['Robohnya Surau Kami'])
+    author: str | None = Field(default=None, description='The first author, family name first.', examples=['Navis, A. A.'])
+    edition: str | None = Field(default=None, description='Edition.', examples=['Cet. 12'])
+    publisher: str | None = Field(default=None, description='Publisher.', examples=['Gramedia Pustaka Utama'])
+    place: str | None = Field(default=None, description='Place of publication.', examples=['Jakarta'])
+    year: str | None = Field(default=None, description='Year of publication.', examples=['1986'])
+    class_: str | None = Field(default=None, alias='class', description='Class number.', examples=['899.221 3'])
+    pages: str | None = Field(default=None, description='Pages or volumes.', examples=['142 hlm.'])
+    illustrations: str | None = Field(default=None, description='Illustrations.', examples=['ilus.'])
+    height: str | None = Field(default=None, description='Height.', examples=['21 cm'])
+    bibliography: str | None = Field(default=None, description='Note on the bibliography in the book.', examples=['Bibliografi: hlm. 140-142'])
+    isbn: str | None = Field(default=None, description='ISBN.', examples=['9789794030462'])
+
+
+class Price(ResponseModel):
+    """A price."""
+
+    amount: int = Field(description="An integer in the currency's unit in use: 85000 IDR is Rp85.000.", examples=[85000])
+    currency: str = Field(description='Code of the currency, ISO 4217.', examples=['IDR'])
+
+
+class Acquisition(ResponseModel):
+    """How items were acquired."""
+
+    source: Annotated[str, OpenSet(('purchase', 'gift', 'exchange', 'deposit', 'own_publication'), is_sent=False)] = Field(description='How they were acquired: bought, given, exchanged, deposited by their owner, or published by the library itself: purchase, gift, exchange, deposit or own_publication.', examples=['gift'])
+    acquired_on: Day = Field(description="Day on which they were acquired; by default today, in the institution's zone.", examples=['2026-11-26'])
+    fund: str | None = Field(default=None, description='The fund that paid for them.', examples=['APBD 2026'])
+    supplier: str | None = Field(default=None, description='Who sold or gave them.', examples=['Toko Buku Sari Anggrek'])
+    document: str | None = Field(default=None, description='Number of the document, such as the minutes of the handover (BAST).', examples=['BAST 12/2026'])
+    price: Price | None = Field(default=None, description='Price of one item; absent when it is unknown.')
+    asset_code: str | None = Field(default=None, description='Code in the register of assets, such as KIB E.', examples=['1.3.5.01.01.01.002'])
+
+
+class Accession(ResponseModel):
+    """An entry of the accession register."""
+
+    id: Uuid = Field(description='Identifier (UUID), that of the item.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[1])
+    number: str = Field(description='Accession number.', examples=['00001/PKS/H/2026'])
+    entered_on: Day = Field(description='Day of the entry in the register, ISO 8601.', examples=['2026-11-26'])
+    acquisition: Acquisition = Field(description='How the item was acquired, and its price.')
+    branch: BranchCode | None = Field(default=None, description='The branch at which the item was entered; null when it is unknown.')
+    record: Uuid = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    barcode: str | None = Field(default=None, description='Barcode of the item.', examples=['KS0000987'])
+    call_number: str | None = Field(default=None, description='Call number of the item; null after its removal.', examples=['899.221 3 NAV r'])
+    collection: str | None = Field(default=None, description='Collection of the item; null after its removal.', examples=['circulation'])
+    removal: str | None = Field(default=None, description='Why the item was removed: the words of staff, or `record` when it went with its record; null for an item in the catalogue.', examples=['Rusak kena banjir'])
+    removed_on: Day | None = Field(default=None, description='Day of the removal, ISO 8601.', examples=['2026-12-01'])
+    book: AccessionBook = Field(description='The facts of the record.')
+
+
+class AccessionTotals(ResponseModel):
+    """Sums of all entries that the filter finds."""
+
+    items: int = Field(description='Entries, with those of removed items.', examples=[20000])
+    removed: int = Field(description='Of them, items that are no longer in the catalogue.', examples=[12])
+    without_price: int = Field(description='Entries without a price.', examples=[300])
+    prices: list[Price] = Field(description='Sum of the prices in each currency.', examples=[[{'amount': 1700000, 'currency': 'IDR'}]])
+
+
+class Accessions(ResponseModel):
+    """Entries of the accession register, in the order of the register."""
+
+    hits: list[Accession] = Field(description='The entries.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+    totals: AccessionTotals = Field(description='Sums of all entries.')
+
+
+class AccessionChange(ResponseModel):
+    """A fact that a correction changed."""
+
+    fact: str = Field(description='Name of the fact.', examples=['amount'])
+    before: str | None = Field(default=None, description='Value before; null when there was none.', examples=['58000'])
+    after: str | None = Field(default=None, description='Value after; null when there is none.', examples=['85000'])
+
+
+class AccessionCorrection(ResponseModel):
+    """A correction of an entry."""
+
+    version: int = Field(description='Version of the entry after the correction.', examples=[2])
+    corrected_at: Time = Field(description='Time of the correction.', examples=['2026-11-26T03:15:00Z'])
+    actor: Uuid = Field(description='Identifier of who corrected it.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    reason: str = Field(description='Why.', examples=['Harga salah ketik'])
+    changes: list[AccessionChange] = Field(description='What changed.')
+
+
+class CorrectedAccession(ResponseModel):
+    """An entry of the accession register with its corrections."""
+
+    id: Uuid = Field(description='Identifier (UUID), that of the item.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[1])
+    number: str = Field(description='Accession number.', examples=['00001/PKS/H/2026'])
+    entered_on: Day = Field(description='Day of the entry in the register, ISO 8601.', examples=['2026-11-26'])
+    acquisition: Acquisition = Field(description='How the item was acquired, and its price.')
+    branch: BranchCode | None = Field(default=None, description='The branch at which the item was entered; null when it is unknown.')
+    record: Uuid = Field(description='Identifier (UUID) of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    barcode: str | None = Field(default=None, description='Barcode of the item.', examples=['KS0000987'])
+    call_number: str | None = Field(default=None, description='Call number of the item; null after its removal.', examples=['899.221 3 NAV r'])
+    collection: str | None = Field(default=None, description='Collection of the item; null after its removal.', examples=['circulation'])
+    removal: str | None = Field(default=None, description='Why the item was removed: the words of staff, or `record` when it went with its record; null for an item in the catalogue.', examples=['Rusak kena banjir'])
+    removed_on: Day | None = Field(default=None, description='Day of the removal, ISO 8601.', examples=['2026-12-01'])
+    book: AccessionBook = Field(description='The facts of the record.')
+    corrections: list[AccessionCorrection] = Field(description='Its corrections, the newest first.')
+
+
+class AccessionCorrectionBody(Body):
+    """A correction; an absent fact does not change. The number never changes."""
+
+    reason: str = Field(description='Why the entry is corrected.', max_length=300, min_length=1, examples=['Harga salah ketik'])
+    source: Annotated[str, OpenSet(('purchase', 'gift', 'exchange', 'deposit', 'own_publication'), is_sent=True)] | None = Field(default=None, description='How the item was acquired: purchase, gift, exchange, deposit or own_publication.', max_length=40, examples=['gift'])
+    acquired_on: Day | None = Field(default=None, description='Day on which it was acquired, ISO 8601.', max_length=40, examples=['2026-11-26'])
+    fund: str | None = Field(default=None, description='The fund that paid for it.', max_length=100, examples=['APBD 2026'])
+    supplier: str | None = Field(default=None, description='Who sold or gave it.', max_length=200, examples=['Toko Buku Sari Anggrek'])
+    document: str | None = Field(default=None, description='Number of the document.', max_length=100, examples=['BAST 12/2026'])
+    price: PriceBody | None = Field(default=None, description='Price of the item.')
+    without_price: StrictBool = Field(default=False, description='The price is unknown.')
+    asset_code: str | None = Field(default=None, description='Code in the register of assets.', max_length=64, examples=['1.3.5.01.01.01.002'])
+    branch: BranchCode | None = Field(default=None, description='The branch at which the item was entered.')
+
+
+class AccessionGapsConditions(QueryModel):
+    entered_from: str = text('First day of the entry in the register, ISO 8601.', longest=40, example='2026-01-01')
+    entered_to: str = text('Last day of the entry in the register, ISO 8601.', longest=40, example='2026-12-31')
+
+
+class AccessionGapsQuery(AccessionGapsConditions):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Gaps on a page.')
+
+
+class AccessionGap(ResponseModel):
+    """Numbers of a series that are not given."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
+    first_number: str = Field(description='The first number.', examples=['00001/PKS/H/2026'])
+    last_number: str = Field(description='The last number.', examples=['04512/PKS/H/2026'])
+    count: int = Field(description='How many numbers.', examples=[4512])
+    reason: str = Field(description='Why: the words of staff, or `given_before` for numbers that an earlier pattern or an import has given.', examples=['Nomor buku induk kertas'])
+    entered_on: Day = Field(description='Day of the entry in the register, ISO 8601.', examples=['2026-11-26'])
+
+
+class AccessionGaps(ResponseModel):
+    """Numbers that are not given, by the day of their entry."""
+
+    hits: list[AccessionGap] = Field(description='The gaps.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class AccessionGapBody(Body):
+    """The next numbers, which become void."""
+
+    count: StrictInt = Field(default=1, description='How many numbers.', ge=1, le=1000000, examples=[4512])
+    source: Annotated[str, OpenSet(('purchase', 'gift', 'exchange', 'deposit', 'own_publication'), is_sent=True)] = Field(default='purchase', description='The source in the numbers, where the pattern has one: purchase, gift, exchange, deposit or own_publication.', max_length=40, examples=['purchase'])
+    reason: str = Field(description='Why they are not given.', max_length=300, min_length=1, examples=['Nomor buku induk kertas'])
+
+
+class AccessionNumberingBody(Body):
+    """Which items without a number get one. Repeat the request with `next` as `cursor` until it is null."""
+
+    branch: BranchCode = Field(default="", description='Items of this branch; those of all branches without it.')
+    acquisition: AcquisitionBody = Field(description='How they were acquired, where their source does not say it.')
+    limit: StrictInt = Field(default=500, description='Items of a part.', ge=1, le=2000, examples=[500])
+    cursor: str = Field(default="", description='The `next` value of the part before; without it the numbering begins.', max_length=500, examples=['WyJudW1iZXJpbmciLHRydWVd'])
+
+
+class AccessionNumbering(ResponseModel):
+    """What one part of the numbering has done."""
+
+    numbered: int = Field(description='Items that got an entry in the register.', examples=[500])
+    taken: int = Field(description='Of them, items that keep the number that their source has.', examples=[480])
+    remaining: int = Field(description='Items that have no number yet.', examples=[1200])
+    next: str | None = Field(default=None, description='Cursor of the next part; null when all is done.', examples=['WyJudW1iZXJpbmciLHRydWVd'])
+    not_followed: list[str] = Field(description='Numbers of the source that are more than 100,000 above those before them, perhaps typed wrongly. Their items keep them, but new numbers do not go on after them.', examples=[['990000001/PKS/H/2026']])
+
+
+class TaskReport(ResponseModel):
+    """What a task has done, or would do."""
+
+    read: int = Field(description='Records in the file.', examples=[120])
+    created: int = Field(description='New records; of an undo, those that were removed again.', examples=[100])
+    updated: int = Field(description='Changed records; of an undo, those that are as before.', examples=[12])
+    unchanged: int = Field(description='Records that the catalogue has as they are.', examples=[5])
+    rejected: int = Field(description='Records that are not taken.', examples=[3])
+    deleted: int = Field(description='Records that the file marks as deleted.', examples=[0])
+    missing: int = Field(description='Records of the source that the file does not have; an import deletes them on request.', examples=[0])
+    warnings: int = Field(description='Records that are taken with a warning.', examples=[1])
+    items_created: int = Field(description='New items; of a check, those with barcodes that the institution does not have, and all of new records.', examples=[130])
+    items_changed: int = Field(description='Items that the institution has, in changed records.', examples=[14])
+    kept: int = Field(description='Items that are out, of deleted records; of an undo, records that stay as they are, which the findings name.', examples=[0])
+
+
+class TaskProblem(ResponseModel):
+    """Why a task failed."""
+
+    reason: str = Field(description='For machines.', examples=['SOURCE_DROPPED'])
+    sentence: str = Field(description='For people, in the language of the request.', examples=['The source SLIMS was dropped.'])
+
+
+class Task(ResponseModel):
+    """Long work of an institution."""
+
+    id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f0c-23456789abcd'])
+    kind: Annotated[str, OpenSet(('import_check', 'import', 'import_undo'), is_sent=False)] = Field(description='What it does: check an uploaded file without changes, import it, or undo an import: import_check, import or import_undo.', examples=['import_check'])
+    state: Annotated[str, OpenSet(('waiting', 'running', 'done', 'failed', 'cancelled'), is_sent=False)] = Field(description='Where it stands: waiting, running, done, failed or cancelled.', examples=['done'])
+    source: str | None = Field(default=None, description='Source whose records it reads or changes.', examples=['SLIMS'])
+    file: str | None = Field(default=None, description='Name of the file, as the caller has given it.', examples=['buku.mrc'])
+    follows: Uuid | None = Field(default=None, description='Task whose file or changes this one uses.', examples=['0192f3a4-5b6c-7d8e-9f0d-23456789abcd'])
+    actor: str = Field(description='Identifier of the account or program that added it; `system:import` for a command.', examples=['system:import'])
+    step: Annotated[str, OpenSet(('reading', 'undoing'), is_sent=False)] | None = Field(default=None, description='What it does at present: reading or undoing.', examples=['reading'])
+    done: int = Field(description='How much of `total` is done: bytes of a file, or records of an undo.', examples=[1048576])
+    total: int = Field(description='0 while it is unknown.', examples=[1048576])
+    report: TaskReport = Field(description='Counts until now; final when it has ended. A cancelled or failed task has done what they say.')
+    problem: TaskProblem | None = Field(default=None, description='Why it failed; null for another task.')
+    created_at: Time = Field(description='When it was added.', examples=['2026-12-01T03:15:00Z'])
+    started_at: Time = Field(description='When it began.', examples=['2026-12-01T03:15:01Z'])
+    ended_at: Time = Field(description='When it ended.', examples=['2026-12-01T03:15:09Z'])
+    is_cancelled: bool = Field(description='Whether staff have cancelled it; a running task ends after its present step.', examples=[False])
+
+
+class TasksConditions(QueryModel):
+    kind: Annotated[str, OpenSet(('', 'import_check', 'import', 'import_undo'), is_sent=True)] = text('Only tasks of this kind: import_check, import or import_undo.', longest=32)
+    state: Annotated[str, OpenSet(('', 'waiting', 'running', 'done', 'failed', 'cancelled'), is_sent=True)] = text('Only tasks in this state: waiting, running, done, failed or cancelled.', longest=16)
+
+
+class TasksQuery(TasksConditions):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Tasks on a page.')
+
+
+class Tasks(ResponseModel):
+    """Tasks of the institution."""
+
+    hits: list[Task] = Field(description='The tasks, the newest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class TaskFindingsQuery(QueryModel):
+    cursor: str = text('The `next` value of the previous page.', longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Findings on a page.')
+
+
+class TaskFinding(ResponseModel):
+    """A record that a task rejected, warns about, or leaves as it is."""
+
+    record: int = Field(description='Place of the record in the file, from 1; 0 for a record of the catalogue.', examples=[17])
+    position: int = Field(description='Position of its first byte in the file.', examples=[20480])
+    title: str | None = Field(default=None, description='Its title; null when it cannot be read.', examples=['Robohnya Surau Kami'])
+    key: str | None = Field(default=None, description='Its control number, or its barcode when an item is out.', examples=['(PKS)17'])
+    reason: str = Field(description='What is wrong, for machines.', examples=['BAD_UTF8'])
+    sentence: str = Field(description='What is wrong, in the language of the request.', examples=['The leader says UTF-8, but the bytes are not UTF-8.'])
+    detail: str | None = Field(default=None, description='More about it; of a record of the catalogue, its identifier.', examples=['byte 0xFF in 245'])
+    is_rejected: bool = Field(description='The record is not taken.', examples=[True])
+
+
+class TaskFindings(ResponseModel):
+    """What a task found."""
+
+    hits: list[TaskFinding] = Field(description='Rejected records first, each in the order of the file; at most the first 10,000 of a task.')
+    next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+
+
+class UploadQuery(QueryModel):
+    source: str = text('Source of its records.', longest=32, example='SLIMS')
+    new_source: Annotated[bool, Flag] = Field(default=False, description='The source may be new.')
+    name: str = text('Name of the file, which is only shown.', longest=200, example='buku.mrc')
+
+
+class ImportBody(Body):
+    """What to import of a checked file."""
+
+    most_missing: StrictInt | None = Field(default=None, description='Delete the records of the source that the file does not have, if they are at most so many: `missing` of the check.', ge=0, le=100000000, examples=[12])
 
 
 class WorkQuery(QueryModel):

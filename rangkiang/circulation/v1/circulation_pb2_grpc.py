@@ -128,6 +128,11 @@ class CirculationStub:
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesReply.FromString,
                 _registered_method=True)
+        self.ListPolicyVersions = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/ListPolicyVersions',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsReply.FromString,
+                _registered_method=True)
         self.PutPolicies = channel.unary_unary(
                 '/rangkiang.circulation.v1.Circulation/PutPolicies',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.PutPoliciesRequest.SerializeToString,
@@ -304,7 +309,14 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPolicies(self, request, context):
-        """The lending rules of the caller's institution.
+        """The lending rules of the caller's institution: those in force, or a saved version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicyVersions(self, request, context):
+        """The saved versions of the lending rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -472,6 +484,11 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.GetPolicies,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesReply.SerializeToString,
+            ),
+            'ListPolicyVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicyVersions,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsReply.SerializeToString,
             ),
             'PutPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.PutPolicies,
@@ -1011,6 +1028,33 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/GetPolicies',
             rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_rules__pb2.GetPoliciesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicyVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/ListPolicyVersions',
+            rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListPolicyVersionsReply.FromString,
             options,
             channel_credentials,
             insecure,

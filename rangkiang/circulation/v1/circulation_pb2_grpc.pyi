@@ -71,7 +71,9 @@ class CirculationStub:
     RenewOwnLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoansRequest, _loans_pb2.RenewOwnLoansReply]
     """Renews all of the caller's own loans that can be renewed."""
     GetPolicies: _grpc.UnaryUnaryMultiCallable[_rules_pb2.GetPoliciesRequest, _rules_pb2.GetPoliciesReply]
-    """The lending rules of the caller's institution."""
+    """The lending rules of the caller's institution: those in force, or a saved version."""
+    ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ListPolicyVersionsRequest, _rules_pb2.ListPolicyVersionsReply]
+    """The saved versions of the lending rules."""
     PutPolicies: _grpc.UnaryUnaryMultiCallable[_rules_pb2.PutPoliciesRequest, _rules_pb2.PutPoliciesReply]
     """Replaces all lending rules, after a check of the whole set."""
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_rules_pb2.GetCalendarRequest, _rules_pb2.GetCalendarReply]
@@ -133,7 +135,9 @@ class CirculationAsyncStub(CirculationStub):
     RenewOwnLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoansRequest, _loans_pb2.RenewOwnLoansReply]  # type: ignore[assignment]
     """Renews all of the caller's own loans that can be renewed."""
     GetPolicies: _aio.UnaryUnaryMultiCallable[_rules_pb2.GetPoliciesRequest, _rules_pb2.GetPoliciesReply]  # type: ignore[assignment]
-    """The lending rules of the caller's institution."""
+    """The lending rules of the caller's institution: those in force, or a saved version."""
+    ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_rules_pb2.ListPolicyVersionsRequest, _rules_pb2.ListPolicyVersionsReply]  # type: ignore[assignment]
+    """The saved versions of the lending rules."""
     PutPolicies: _aio.UnaryUnaryMultiCallable[_rules_pb2.PutPoliciesRequest, _rules_pb2.PutPoliciesReply]  # type: ignore[assignment]
     """Replaces all lending rules, after a check of the whole set."""
     GetCalendar: _aio.UnaryUnaryMultiCallable[_rules_pb2.GetCalendarRequest, _rules_pb2.GetCalendarReply]  # type: ignore[assignment]
@@ -300,7 +304,15 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _rules_pb2.GetPoliciesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rules_pb2.GetPoliciesReply, _abc.Awaitable[_rules_pb2.GetPoliciesReply]]:
-        """The lending rules of the caller's institution."""
+        """The lending rules of the caller's institution: those in force, or a saved version."""
+
+    @_abc_1.abstractmethod
+    def ListPolicyVersions(
+        self,
+        request: _rules_pb2.ListPolicyVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rules_pb2.ListPolicyVersionsReply, _abc.Awaitable[_rules_pb2.ListPolicyVersionsReply]]:
+        """The saved versions of the lending rules."""
 
     @_abc_1.abstractmethod
     def PutPolicies(

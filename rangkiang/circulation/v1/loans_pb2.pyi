@@ -66,6 +66,7 @@ class Loan(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier (UUID); null in a dry run."""
     member_id: _builtins.str
@@ -79,7 +80,7 @@ class Loan(_message.Message):
     zone: _builtins.str
     """IANA zone of the branch."""
     unit: _builtins.str
-    """Unit of the loan period: day or hour."""
+    """Unit of the loan period."""
     renewals: _builtins.int
     """Number of renewals so far."""
     renewals_left: _builtins.int
@@ -112,6 +113,10 @@ class Loan(_message.Message):
     def returned_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the return, ISO 8601 in UTC; null while the item is on loan."""
 
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last change: check-out, renewal, return, or another borrower or none. Null in a dry run."""
+
     def __init__(
         self,
         *,
@@ -133,10 +138,11 @@ class Loan(_message.Message):
         version: _builtins.int = ...,
         group: _builtins.str = ...,
         institution_id: _builtins.str = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_name", b"branch_name", "due_at", b"due_at", "item", b"item", "lent_at", b"lent_at", "returned_at", b"returned_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_name", b"branch_name", "due_at", b"due_at", "item", b"item", "lent_at", b"lent_at", "returned_at", b"returned_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "branch_name", b"branch_name", "card", b"card", "due_at", b"due_at", "due_on", b"due_on", "group", b"group", "id", b"id", "institution_id", b"institution_id", "item", b"item", "lent_at", b"lent_at", "member_id", b"member_id", "overdue_days", b"overdue_days", "renewals", b"renewals", "renewals_left", b"renewals_left", "returned_at", b"returned_at", "unit", b"unit", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "branch_name", b"branch_name", "card", b"card", "due_at", b"due_at", "due_on", b"due_on", "group", b"group", "id", b"id", "institution_id", b"institution_id", "item", b"item", "lent_at", b"lent_at", "member_id", b"member_id", "overdue_days", b"overdue_days", "renewals", b"renewals", "renewals_left", b"renewals_left", "returned_at", b"returned_at", "unit", b"unit", "updated_at", b"updated_at", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -896,6 +902,7 @@ class ListLoansRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     WITH_RETURNED_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     member: _builtins.str
     """Loans of this member: an id, or a card number as scanned."""
     branch: _builtins.str
@@ -912,6 +919,10 @@ class ListLoansRequest(_message.Message):
     """Include loans that have ended."""
     item: _builtins.str
     """Loans of this item: an id, or a barcode as scanned."""
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """Only loans that were changed at or after this time, open and ended, the earliest change first."""
+
     def __init__(
         self,
         *,
@@ -923,10 +934,11 @@ class ListLoansRequest(_message.Message):
         cursor: _builtins.str = ...,
         with_returned: _builtins.bool = ...,
         item: _builtins.str = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "cursor", b"cursor", "group", b"group", "is_overdue", b"is_overdue", "item", b"item", "limit", b"limit", "member", b"member", "with_returned", b"with_returned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "cursor", b"cursor", "group", b"group", "is_overdue", b"is_overdue", "item", b"item", "limit", b"limit", "member", b"member", "updated_since", b"updated_since", "with_returned", b"with_returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -941,13 +953,16 @@ class ListLoansReply(_message.Message):
     LOANS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Number of loans on all pages."""
+    """Number of loans on all pages, counted up to 10,000."""
     cursor: _builtins.str
     """Cursor of the next page; null on the last page."""
+    has_more: _builtins.bool
+    """True when there are more than `total`."""
     @_builtins.property
     def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]:
-        """The loans, the first due first."""
+        """The loans, the first due first; with `updated_since`, the earliest change first."""
 
     def __init__(
         self,
@@ -955,10 +970,11 @@ class ListLoansReply(_message.Message):
         loans: _abc.Iterable[Global___Loan] | None = ...,
         total: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        has_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "loans", b"loans", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "has_more", b"has_more", "loans", b"loans", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1188,6 +1204,7 @@ class PolicyRow(_message.Message):
     FINE_PER_DAY_FIELD_NUMBER: _builtins.int
     FINE_CAP_FIELD_NUMBER: _builtins.int
     LOST_AFTER_DAYS_FIELD_NUMBER: _builtins.int
+    INHERITS_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """Code of a category of members; null for any."""
     collection: _builtins.str
@@ -1230,7 +1247,14 @@ class PolicyRow(_message.Message):
     """Overdue days until an item is presumed lost. Stored; not used yet."""
     @_builtins.property
     def not_for_loan_sentence(self) -> _text_pb2.LocalText:
-        """Sentence for items that are not for loan; required with both languages for them."""
+        """Sentence for items that are not for loan; without one the standard sentence names the collection."""
+
+    @_builtins.property
+    def inherits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the values that this row inherits. For a loan each comes from the next wider row that has it; here each
+        has the value of the next row that covers all loans of this one. `unit` and `period` are inherited together, and so
+        are `fine_per_day`, `fine_cap` and `suspension_cap`. When rules are saved, the values of these names are ignored.
+        """
 
     def __init__(
         self,
@@ -1256,10 +1280,11 @@ class PolicyRow(_message.Message):
         fine_per_day: _builtins.int = ...,
         fine_cap: _builtins.int = ...,
         lost_after_days: _builtins.int = ...,
+        inherits: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["not_for_loan_sentence", b"not_for_loan_sentence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "category", b"category", "collection", b"collection", "collection_limit", b"collection_limit", "fine_cap", b"fine_cap", "fine_per_day", b"fine_per_day", "grace_days", b"grace_days", "hold_limit", b"hold_limit", "holds_allowed", b"holds_allowed", "is_for_loan", b"is_for_loan", "last_due_on", b"last_due_on", "loan_limit", b"loan_limit", "lost_after_days", b"lost_after_days", "not_for_loan_sentence", b"not_for_loan_sentence", "period", b"period", "renew_from", b"renew_from", "renew_when_overdue", b"renew_when_overdue", "renewals", b"renewals", "shelf_days", b"shelf_days", "suspension_cap", b"suspension_cap", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "category", b"category", "collection", b"collection", "collection_limit", b"collection_limit", "fine_cap", b"fine_cap", "fine_per_day", b"fine_per_day", "grace_days", b"grace_days", "hold_limit", b"hold_limit", "holds_allowed", b"holds_allowed", "inherits", b"inherits", "is_for_loan", b"is_for_loan", "last_due_on", b"last_due_on", "loan_limit", b"loan_limit", "lost_after_days", b"lost_after_days", "not_for_loan_sentence", b"not_for_loan_sentence", "period", b"period", "renew_from", b"renew_from", "renew_when_overdue", b"renew_when_overdue", "renewals", b"renewals", "shelf_days", b"shelf_days", "suspension_cap", b"suspension_cap", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
-from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
+from chassis.models import Body, Day, OpenSet, Moment, Refusal, ResponseModel, Since, Stored, Time, Uuid
+from chassis.queries import Flag, OneOf, QueryModel, Values, WholeNumber, text
 import rangkiang.common.v1.models
 
 
@@ -38,13 +38,14 @@ class Loan(ResponseModel):
     due_at: Time | None = Field(default=None, description='Time at which the loan is due, ISO 8601 in UTC.', examples=['2026-12-03T09:00:00Z'])
     due_on: Day = Field(description="Due date: the day of `due_at` in the branch's zone, ISO 8601.", examples=['2026-12-03'])
     zone: str = Field(description='IANA zone of the branch.', examples=['Asia/Jakarta'])
-    unit: str = Field(description='Unit of the loan period: day or hour.', examples=['day'])
+    unit: Literal['day', 'hour'] = Field(description='Unit of the loan period.', examples=['day'])
     renewals: int = Field(description='Number of renewals so far.')
     renewals_left: int = Field(description='Number of renewals that the policy still allows.', examples=[1])
     overdue_days: int = Field(description='Number of open days since the due date; 0 when not overdue.')
     returned_at: Time | None = Field(default=None, description='Time of the return, ISO 8601 in UTC; null while the item is on loan.')
     version: int = Field(description='Version of the loan.', examples=[1])
     group: str | None = Field(default=None, description="The borrower's class or study programme.")
+    updated_at: Time | None = Field(default=None, description='Time of the last change: check-out, renewal, return, or another borrower or none. Null in a dry run.', examples=['2026-11-26T03:15:00Z'])
 
 
 class CheckOutBody(Body):
@@ -164,23 +165,28 @@ class Renewals(ResponseModel):
     next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
-class LoansQuery(QueryModel):
+class LoansConditions(QueryModel):
     member: str = text('Loans of this member: an id, or a card number as scanned.', longest=200, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
     branch: BranchCode = Field('', description='Loans of this branch.')
     overdue: Annotated[bool, Flag] = Field(default=False, description='Only overdue loans.')
     group: str = text('Loans of this class or study programme.', longest=200, example='XI IPS 3')
-    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Loans on a page.')
-    cursor: str = text('The `next` value of the previous page.', longest=500)
     returned: Annotated[bool, Flag] = Field(default=False, description='Include loans that have ended.')
     item: str = text('Loans of this item: an id, or a barcode as scanned.', longest=200, example='KS0015001')
+    updated_since: Since = Field(default=None, description='Only loans that were changed at or after this time, open and ended, the earliest change first.', examples=['2026-11-26T00:00:00Z'])
+
+
+class LoansQuery(LoansConditions):
+    limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Loans on a page.')
+    cursor: str = text('The `next` value of the previous page.', longest=500)
 
 
 class Loans(ResponseModel):
     """A page of loans."""
 
-    hits: list[Loan] = Field(description='The loans, the first due first.')
-    total: int = Field(description='Number of loans on all pages.', examples=[1])
+    hits: list[Loan] = Field(description='The loans, the first due first; with `updated_since`, the earliest change first.')
+    total: int = Field(description='Number of loans on all pages, counted up to 10,000.', examples=[1])
     next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
+    total_is_capped: bool = Field(description='True when there are more than `total`.')
 
 
 class CalendarDay(ResponseModel):
@@ -214,7 +220,7 @@ class PolicyRow(ResponseModel):
     loan_limit: int | None = Field(default=None, description='Largest number of open loans; null for no limit.', examples=[3])
     collection_limit: int | None = Field(default=None, description='Largest number of open loans of this collection; null for no separate limit.')
     is_for_loan: bool = Field(description='False for items that are only read in the library.', examples=[True])
-    not_for_loan_sentence: rangkiang.common.v1.models.Text = Field(description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
+    not_for_loan_sentence: rangkiang.common.v1.models.Text = Field(description='Sentence for items that are not for loan; without one the standard sentence names the collection.', examples=[{'id': '', 'en': ''}])
     grace_days: int = Field(description='Overdue open days without a suspension or a fine.')
     suspension_cap: int = Field(description='Longest suspension after a late return, in calendar days; 0 for no suspension.', examples=[30])
     last_due_on: Day | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', examples=['2026-12-18'])
@@ -224,6 +230,7 @@ class PolicyRow(ResponseModel):
     fine_per_day: int = Field(description='Fine for each overdue day. Stored; fines do not exist yet.')
     fine_cap: int = Field(description='Limit of a fine. Stored; fines do not exist yet.')
     lost_after_days: int = Field(description='Overdue days until an item is presumed lost. Stored; not used yet.', examples=[60])
+    inherits: list[Annotated[str, OpenSet(('unit', 'period', 'renewals', 'renew_from', 'renew_when_overdue', 'loan_limit', 'collection_limit', 'is_for_loan', 'not_for_loan_sentence', 'grace_days', 'suspension_cap', 'last_due_on', 'holds_allowed', 'hold_limit', 'shelf_days', 'fine_per_day', 'fine_cap', 'lost_after_days'), is_sent=False)]] = Field(description='Names of the values that this row inherits. For a loan each comes from the next wider row that has it; here each has the value of the next row that covers all loans of this one. `unit` and `period` are inherited together, and so are `fine_per_day`, `fine_cap` and `suspension_cap`. When rules are saved, the values of these names are ignored. Values: unit, period, renewals, renew_from, renew_when_overdue, loan_limit, collection_limit, is_for_loan, not_for_loan_sentence, grace_days, suspension_cap, last_due_on, holds_allowed, hold_limit, shelf_days, fine_per_day, fine_cap or lost_after_days.', examples=[['renewals']])
 
 
 class PolicyRowBody(Body):
@@ -240,7 +247,7 @@ class PolicyRowBody(Body):
     loan_limit: StrictInt | None = Field(default=3, description='Largest number of open loans; null for no limit.', ge=0, le=1000000000, examples=[3])
     collection_limit: StrictInt | None = Field(default=None, description='Largest number of open loans of this collection; null for no separate limit.', ge=0, le=1000000000)
     is_for_loan: StrictBool = Field(default=True, description='False for items that are only read in the library.', examples=[True])
-    not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
+    not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default_factory=rangkiang.common.v1.models.TextBody, description='Sentence for items that are not for loan; without one the standard sentence names the collection.', examples=[{'id': '', 'en': ''}])
     grace_days: StrictInt = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
     suspension_cap: StrictInt = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
     last_due_on: Day | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
@@ -250,6 +257,7 @@ class PolicyRowBody(Body):
     fine_per_day: StrictInt = Field(default=0, description='Fine for each overdue day. Stored; fines do not exist yet.', ge=0, le=1000000000)
     fine_cap: StrictInt = Field(default=0, description='Limit of a fine. Stored; fines do not exist yet.', ge=0, le=1000000000)
     lost_after_days: StrictInt = Field(default=60, description='Overdue days until an item is presumed lost. Stored; not used yet.', ge=0, le=1000000000, examples=[60])
+    inherits: list[Annotated[str, OpenSet(('unit', 'period', 'renewals', 'renew_from', 'renew_when_overdue', 'loan_limit', 'collection_limit', 'is_for_loan', 'not_for_loan_sentence', 'grace_days', 'suspension_cap', 'last_due_on', 'holds_allowed', 'hold_limit', 'shelf_days', 'fine_per_day', 'fine_cap', 'lost_after_days'), is_sent=True)]] = Field(default=[], description='Names of the values that this row inherits. For a loan each comes from the next wider row that has it; here each has the value of the next row that covers all loans of this one. `unit` and `period` are inherited together, and so are `fine_per_day`, `fine_cap` and `suspension_cap`. When rules are saved, the values of these names are ignored. Values: unit, period, renewals, renew_from, renew_when_overdue, loan_limit, collection_limit, is_for_loan, not_for_loan_sentence, grace_days, suspension_cap, last_due_on, holds_allowed, hold_limit, shelf_days, fine_per_day, fine_cap or lost_after_days.', max_length=18, examples=[['renewals']])
 
 
 class Borrower(ResponseModel):
@@ -280,6 +288,23 @@ class PoliciesBody(Body):
 
     rows: list[PolicyRowBody] = Field(description='Rows. A row with the category precedes one without; then one with the collection; then one with the branch.', max_length=500)
     default_category: str | None = Field(default=None, description='Code of the category whose rules apply to a reader who is not signed in.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
+
+
+class PolicyVersion(ResponseModel):
+    """A saved version of the policies."""
+
+    version: int = Field(description='The version.', examples=[3])
+    saved_at: Time = Field(description='When it was saved, ISO 8601 in UTC.', examples=['2026-12-01T03:15:00Z'])
+    saved_by: Uuid = Field(description='Account or client that saved it.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    rows: int = Field(description='Number of its rows.', examples=[4])
+
+
+class PolicyVersions(ResponseModel):
+    """The saved versions of the policies."""
+
+    total: int = Field(description='Number of versions in the list.', examples=[1])
+    hits: list[PolicyVersion] = Field(description='The versions, the newest first; at most 100.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')
 
 
 class PolicyPreview(ResponseModel):

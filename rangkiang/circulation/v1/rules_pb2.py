@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rangkiang.circulation.v1 import loans_pb2 as rangkiang_dot_circulation_dot_v1_dot_loans__pb2
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$rangkiang/circulation/v1/rules.proto\x12\x18rangkiang.circulation.v1\x1a$rangkiang/circulation/v1/loans.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\x14\n\x12GetPoliciesRequest\"H\n\x10GetPoliciesReply\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\"\xd6\x01\n\x08Policies\x12\x1a\n\x07version\x18\x01 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x01\x33p\x01\x12<\n\x04rows\x18\x02 \x03(\x0b\x32#.rangkiang.circulation.v1.PolicyRowB\t\xea\xc7\x18\x05 \xf4\x03H\x01\x12R\n\x10\x64\x65\x66\x61ult_category\x18\x03 \x01(\tB8\xea\xc7\x18\x34\x12\x04umum\x18@X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x1c\xca\xc1\x18\x08Policies\xd2\xc1\x18\x0cPoliciesBody\"^\n\x12PutPoliciesRequest\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\x12\x12\n\nis_dry_run\x18\x02 \x01(\x08\"\x82\x01\n\x10PutPoliciesReply\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\x12\x38\n\x07preview\x18\x02 \x01(\x0b\x32\'.rangkiang.circulation.v1.PolicyPreview\"c\n\rPolicyPreview\x12\r\n\x05loans\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0e\n\x06longer\x18\x03 \x01(\x03\x12\x0f\n\x07shorter\x18\x04 \x01(\x03:\x11\xca\xc1\x18\rPolicyPreview\"$\n\x12GetCalendarRequest\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\"H\n\x10GetCalendarReply\x12\x34\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Calendar\"\x95\x05\n\x08\x43\x61lendar\x12\x19\n\x06\x62ranch\x18\x01 \x01(\tB\t\xea\xc7\x18\x05p\x01\xd0\x01\x01\x12\x1a\n\x07version\x18\x02 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x01\x33p\x01\x12\"\n\x04zone\x18\x03 \x01(\tB\x14\xea\xc7\x18\x10\x12\x0c\x41sia/Jakartap\x01\x12\x81\x02\n\x06weekly\x18\x04 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcd\x01\xea\xc7\x18\xc8\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}R\x02{}\xb2\x01\x03\x64\x61y\x12:\n\x06\x63losed\x18\x05 \x03(\x0b\x32!.rangkiang.circulation.v1.ClosingB\x07\xea\xc7\x18\x03 \xf4\x03\x12\x39\n\x07seasons\x18\x06 \x03(\x0b\x32 .rangkiang.circulation.v1.SeasonB\x06\xea\xc7\x18\x02 2\x12,\n\x0f\x63onfirmed_years\x18\x07 \x03(\x05\x42\x13\xea\xc7\x18\x0f\x12\x06[2026] \x14(\x00\x30\x8fN\x12*\n\x0bweekly_from\x18\x08 \x01(\tB\x15\xea\xc7\x18\x11\x12\n2026-12-07\x18\n\xc0\x01\x01\x12;\n\x05weeks\x18\t \x03(\x0b\x32#.rangkiang.circulation.v1.DatedWeekB\x07\xea\xc7\x18\x03 \xc8\x01:\x1c\xca\xc1\x18\x08\x43\x61lendar\xd2\xc1\x18\x0c\x43\x61lendarBody\"\xd4\x02\n\tDatedWeek\x12%\n\x04\x66rom\x18\x01 \x01(\tB\x17\xea\xc7\x18\x13\x12\n2026-12-07\x18\nX\x01\x80\x01\x01\x12\xff\x01\n\x06weekly\x18\x02 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcb\x01\xea\xc7\x18\xc6\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}H\x01\xb2\x01\x03\x64\x61y:\x1e\xca\xc1\x18\tDatedWeek\xd2\xc1\x18\rDatedWeekBody\"\x92\x01\n\x07Weekday\x12\x36\n\x03\x64\x61y\x18\x01 \x01(\tB)\xea\xc7\x18%:\x03mon:\x03tue:\x03wed:\x03thu:\x03\x66ri:\x03sat:\x03sun@\x01\x12\x39\n\x05hours\x18\x02 \x03(\x0b\x32\".rangkiang.circulation.v1.IntervalB\x06\xea\xc7\x18\x02 \x06:\x14\xca\xc1\x18\x04Week\xd2\xc1\x18\x08WeekBody\"7\n\x08Interval\x12\x15\n\x05opens\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18\x05\x12\x0e\n\x06\x63loses\x18\x02 \x01(\t:\x04\xe0\xc1\x18\x01\"\xd7\x01\n\x07\x43losing\x12\"\n\x04\x66rom\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-03-21\x18\nH\x01\x12\x1e\n\x02to\x18\x02 \x01(\tB\x12\xea\xc7\x18\x0e\x12\n2026-03-21\x18\n\x12V\n\x03why\x18\x03 \x01(\tBI\xea\xc7\x18\x45\x12\x14Hari Raya Idul Fitri\x18\xc8\x01X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x14\n\x0cis_estimated\x18\x04 \x01(\x08:\x1a\xca\xc1\x18\x07\x43losing\xd2\xc1\x18\x0b\x43losingBody\"\xb5\x03\n\x06Season\x12\"\n\x04\x66rom\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-02-18\x18\nH\x01\x12 \n\x02to\x18\x02 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-03-17\x18\nH\x01\x12I\n\x03why\x18\x03 \x01(\tB<\xea\xc7\x18\x38\x12\x07Ramadan\x18\xc8\x01X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\xff\x01\n\x06weekly\x18\x04 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcb\x01\xea\xc7\x18\xc6\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}H\x01\xb2\x01\x03\x64\x61y:\x18\xca\xc1\x18\x06Season\xd2\xc1\x18\nSeasonBody\"J\n\x12PutCalendarRequest\x12\x34\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Calendar\"\xb5\x01\n\x10PutCalendarReply\x12<\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.CalendarB\x06\xea\xc7\x18\x02x\x01\x12\x32\n\x05moved\x18\x02 \x03(\x0b\x32#.rangkiang.circulation.v1.MovedLoan\x12\x1c\n\x0bmoved_total\x18\x03 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x11\xca\xc1\x18\rSavedCalendar\"\xde\x02\n\tMovedLoan\x12\x41\n\x07loan_id\x18\x01 \x01(\tB0\xea\xc7\x18,\n\x04loan\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12H\n\tmember_id\x18\x02 \x01(\tB5\xea\xc7\x18\x31\n\x06member\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x80\x01\x01\x12!\n\x04\x63\x61rd\x18\x03 \x01(\tB\x13\xea\xc7\x18\x0f\x12\n1000000018\x80\x01\x01\x12 \n\x07\x62\x61rcode\x18\x04 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\x06\x42\x30\x30\x30\x30\x31\x80\x01\x01\x12(\n\x05title\x18\x05 \x01(\tB\x19\xea\xc7\x18\x15\x12\x13Robohnya Surau Kami\x12$\n\nwas_due_on\x18\x06 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-21\x12 \n\x06\x64ue_on\x18\x07 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-25:\r\xca\xc1\x18\tMovedLoan\"\x15\n\x13ListBranchesRequest\"G\n\x11ListBranchesReply\x12\x32\n\x08\x62ranches\x18\x01 \x03(\x0b\x32 .rangkiang.circulation.v1.Branch\"R\n\x06\x42ranch\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04zone\x18\x03 \x01(\t\"l\n\x17ListOpeningHoursRequest\x12\x13\n\x0binstitution\x18\x01 \x01(\t\x12\x10\n\x08\x62ranches\x18\x02 \x03(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"a\n\x15ListOpeningHoursReply\x12\x38\n\x08\x62ranches\x18\x01 \x03(\x0b\x32&.rangkiang.circulation.v1.OpeningHours\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\xf1\x01\n\x0cOpeningHours\x12\x1e\n\x0binstitution\x18\x01 \x01(\tB\t\xea\xc7\x18\x05\x12\x03PKS\x12\x17\n\x06\x62ranch\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x19\n\tbranch_id\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12 \n\x04zone\x18\x04 \x01(\tB\x12\xea\xc7\x18\x0e\x12\x0c\x41sia/Jakarta\x12\x1d\n\thas_hours\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12:\n\x04\x64\x61ys\x18\x06 \x03(\x0b\x32$.rangkiang.circulation.v1.OpeningDayB\x06\xea\xc7\x18\x02h\x01:\x10\xca\xc1\x18\x0cOpeningHours\"\x86\x02\n\nOpeningDay\x12\x1e\n\x04\x64\x61te\x18\x01 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-13\x12\x61\n\x05hours\x18\x02 \x03(\x0b\x32\".rangkiang.circulation.v1.IntervalB.\xea\xc7\x18*\x12([[\"08:00\", \"11:30\"], [\"13:30\", \"16:30\"]]\x12\x19\n\tis_closed\x18\x03 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x13\n\x03why\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1c\n\x0cis_estimated\x18\x05 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x06season\x18\x06 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0e\xca\xc1\x18\nOpeningDay\"K\n\x16ProposeHolidaysRequest\x12\x1e\n\x04year\x18\x01 \x01(\x05\x42\x10\xea\xc7\x18\x0c\x12\x04\x32\x30\x32\x36(\xd0\x0f\x30\xb4\x10:\x11\xea\xc1\x18\rHolidaysQuery\"v\n\x14ProposeHolidaysReply\x12=\n\x06\x63losed\x18\x01 \x03(\x0b\x32!.rangkiang.circulation.v1.ClosingB\n\xea\xc7\x18\x06\n\x04hits:\x1f\xca\xc1\x18\x08Holidays\xda\xc1\x18\x0fNumber of days.\"<\n\x14ReportLendingRequest\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\"\x80\x01\n\x12ReportLendingReply\x12\x42\n\x06\x63ounts\x18\x01 \x03(\x0b\x32&.rangkiang.circulation.v1.LendingCountB\n\xea\xc7\x18\x06\n\x04hits:&\xca\xc1\x18\rLendingReport\xda\xc1\x18\x11Number of values.\"\xc4\x01\n\x0cLendingCount\x12\x1b\n\x05value\x18\x01 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x03\x38\x30\x30\x80\x01\x01\x12\x18\n\x05loans\x18\x02 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x03\x34\x31\x32\x12\x1a\n\x08renewals\x18\x03 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x39\x36\x12\x1a\n\x07returns\x18\x04 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x03\x34\x30\x35\x12!\n\x0fin_library_uses\x18\x05 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12\x10\n\x08refusals\x18\x06 \x01(\x03:\x10\xca\xc1\x18\x0cLendingCountb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$rangkiang/circulation/v1/rules.proto\x12\x18rangkiang.circulation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$rangkiang/circulation/v1/loans.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"%\n\x12GetPoliciesRequest\x12\x0f\n\x07version\x18\x01 \x01(\x03\"H\n\x10GetPoliciesReply\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\"\xd6\x01\n\x08Policies\x12\x1a\n\x07version\x18\x01 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x01\x33p\x01\x12<\n\x04rows\x18\x02 \x03(\x0b\x32#.rangkiang.circulation.v1.PolicyRowB\t\xea\xc7\x18\x05 \xf4\x03H\x01\x12R\n\x10\x64\x65\x66\x61ult_category\x18\x03 \x01(\tB8\xea\xc7\x18\x34\x12\x04umum\x18@X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$:\x1c\xca\xc1\x18\x08Policies\xd2\xc1\x18\x0cPoliciesBody\"\x1b\n\x19ListPolicyVersionsRequest\"\x97\x01\n\x17ListPolicyVersionsReply\x12\x45\n\x08versions\x18\x01 \x03(\x0b\x32\'.rangkiang.circulation.v1.PolicyVersionB\n\xea\xc7\x18\x06\n\x04hits:5\xca\xc1\x18\x0ePolicyVersions\xda\xc1\x18\x1fNumber of versions in the list.\"\xdb\x01\n\rPolicyVersion\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x33\x12H\n\x08saved_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-12-01T03:15:00Z\x12<\n\x08saved_by\x18\x03 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f01-23456789abcd\x12\x15\n\x04rows\x18\x04 \x01(\x05\x42\x07\xea\xc7\x18\x03\x12\x01\x34:\x11\xca\xc1\x18\rPolicyVersion\"^\n\x12PutPoliciesRequest\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\x12\x12\n\nis_dry_run\x18\x02 \x01(\x08\"\x82\x01\n\x10PutPoliciesReply\x12\x34\n\x08policies\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Policies\x12\x38\n\x07preview\x18\x02 \x01(\x0b\x32\'.rangkiang.circulation.v1.PolicyPreview\"c\n\rPolicyPreview\x12\r\n\x05loans\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0e\n\x06longer\x18\x03 \x01(\x03\x12\x0f\n\x07shorter\x18\x04 \x01(\x03:\x11\xca\xc1\x18\rPolicyPreview\"$\n\x12GetCalendarRequest\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\"H\n\x10GetCalendarReply\x12\x34\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Calendar\"\x95\x05\n\x08\x43\x61lendar\x12\x19\n\x06\x62ranch\x18\x01 \x01(\tB\t\xea\xc7\x18\x05p\x01\xd0\x01\x01\x12\x1a\n\x07version\x18\x02 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x01\x33p\x01\x12\"\n\x04zone\x18\x03 \x01(\tB\x14\xea\xc7\x18\x10\x12\x0c\x41sia/Jakartap\x01\x12\x81\x02\n\x06weekly\x18\x04 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcd\x01\xea\xc7\x18\xc8\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}R\x02{}\xb2\x01\x03\x64\x61y\x12:\n\x06\x63losed\x18\x05 \x03(\x0b\x32!.rangkiang.circulation.v1.ClosingB\x07\xea\xc7\x18\x03 \xf4\x03\x12\x39\n\x07seasons\x18\x06 \x03(\x0b\x32 .rangkiang.circulation.v1.SeasonB\x06\xea\xc7\x18\x02 2\x12,\n\x0f\x63onfirmed_years\x18\x07 \x03(\x05\x42\x13\xea\xc7\x18\x0f\x12\x06[2026] \x14(\x00\x30\x8fN\x12*\n\x0bweekly_from\x18\x08 \x01(\tB\x15\xea\xc7\x18\x11\x12\n2026-12-07\x18\n\xc0\x01\x01\x12;\n\x05weeks\x18\t \x03(\x0b\x32#.rangkiang.circulation.v1.DatedWeekB\x07\xea\xc7\x18\x03 \xc8\x01:\x1c\xca\xc1\x18\x08\x43\x61lendar\xd2\xc1\x18\x0c\x43\x61lendarBody\"\xd4\x02\n\tDatedWeek\x12%\n\x04\x66rom\x18\x01 \x01(\tB\x17\xea\xc7\x18\x13\x12\n2026-12-07\x18\nX\x01\x80\x01\x01\x12\xff\x01\n\x06weekly\x18\x02 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcb\x01\xea\xc7\x18\xc6\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}H\x01\xb2\x01\x03\x64\x61y:\x1e\xca\xc1\x18\tDatedWeek\xd2\xc1\x18\rDatedWeekBody\"\x92\x01\n\x07Weekday\x12\x36\n\x03\x64\x61y\x18\x01 \x01(\tB)\xea\xc7\x18%:\x03mon:\x03tue:\x03wed:\x03thu:\x03\x66ri:\x03sat:\x03sun@\x01\x12\x39\n\x05hours\x18\x02 \x03(\x0b\x32\".rangkiang.circulation.v1.IntervalB\x06\xea\xc7\x18\x02 \x06:\x14\xca\xc1\x18\x04Week\xd2\xc1\x18\x08WeekBody\"7\n\x08Interval\x12\x15\n\x05opens\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18\x05\x12\x0e\n\x06\x63loses\x18\x02 \x01(\t:\x04\xe0\xc1\x18\x01\"\xd7\x01\n\x07\x43losing\x12\"\n\x04\x66rom\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-03-21\x18\nH\x01\x12\x1e\n\x02to\x18\x02 \x01(\tB\x12\xea\xc7\x18\x0e\x12\n2026-03-21\x18\n\x12V\n\x03why\x18\x03 \x01(\tBI\xea\xc7\x18\x45\x12\x14Hari Raya Idul Fitri\x18\xc8\x01X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\x14\n\x0cis_estimated\x18\x04 \x01(\x08:\x1a\xca\xc1\x18\x07\x43losing\xd2\xc1\x18\x0b\x43losingBody\"\xb5\x03\n\x06Season\x12\"\n\x04\x66rom\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-02-18\x18\nH\x01\x12 \n\x02to\x18\x02 \x01(\tB\x14\xea\xc7\x18\x10\x12\n2026-03-17\x18\nH\x01\x12I\n\x03why\x18\x03 \x01(\tB<\xea\xc7\x18\x38\x12\x07Ramadan\x18\xc8\x01X\x01\x80\x01\x01\x9a\x01$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$\x12\xff\x01\n\x06weekly\x18\x04 \x03(\x0b\x32!.rangkiang.circulation.v1.WeekdayB\xcb\x01\xea\xc7\x18\xc6\x01\x12\xbb\x01{\"mon\": [[\"08:00\", \"16:00\"]], \"tue\": [[\"08:00\", \"16:00\"]], \"wed\": [[\"08:00\", \"16:00\"]], \"thu\": [[\"08:00\", \"16:00\"]], \"fri\": [[\"08:00\", \"11:30\"], [\"13:30\", \"16:00\"]], \"sat\": [], \"sun\": []}H\x01\xb2\x01\x03\x64\x61y:\x18\xca\xc1\x18\x06Season\xd2\xc1\x18\nSeasonBody\"J\n\x12PutCalendarRequest\x12\x34\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.Calendar\"\xb5\x01\n\x10PutCalendarReply\x12<\n\x08\x63\x61lendar\x18\x01 \x01(\x0b\x32\".rangkiang.circulation.v1.CalendarB\x06\xea\xc7\x18\x02x\x01\x12\x32\n\x05moved\x18\x02 \x03(\x0b\x32#.rangkiang.circulation.v1.MovedLoan\x12\x1c\n\x0bmoved_total\x18\x03 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x11\xca\xc1\x18\rSavedCalendar\"\xde\x02\n\tMovedLoan\x12\x41\n\x07loan_id\x18\x01 \x01(\tB0\xea\xc7\x18,\n\x04loan\x12$0192f3a4-5b6c-7d8e-9f07-23456789abcd\x12H\n\tmember_id\x18\x02 \x01(\tB5\xea\xc7\x18\x31\n\x06member\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x80\x01\x01\x12!\n\x04\x63\x61rd\x18\x03 \x01(\tB\x13\xea\xc7\x18\x0f\x12\n1000000018\x80\x01\x01\x12 \n\x07\x62\x61rcode\x18\x04 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\x06\x42\x30\x30\x30\x30\x31\x80\x01\x01\x12(\n\x05title\x18\x05 \x01(\tB\x19\xea\xc7\x18\x15\x12\x13Robohnya Surau Kami\x12$\n\nwas_due_on\x18\x06 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-21\x12 \n\x06\x64ue_on\x18\x07 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-25:\r\xca\xc1\x18\tMovedLoan\"\x15\n\x13ListBranchesRequest\"G\n\x11ListBranchesReply\x12\x32\n\x08\x62ranches\x18\x01 \x03(\x0b\x32 .rangkiang.circulation.v1.Branch\"R\n\x06\x42ranch\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04zone\x18\x03 \x01(\t\"l\n\x17ListOpeningHoursRequest\x12\x13\n\x0binstitution\x18\x01 \x01(\t\x12\x10\n\x08\x62ranches\x18\x02 \x03(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"a\n\x15ListOpeningHoursReply\x12\x38\n\x08\x62ranches\x18\x01 \x03(\x0b\x32&.rangkiang.circulation.v1.OpeningHours\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\xf1\x01\n\x0cOpeningHours\x12\x1e\n\x0binstitution\x18\x01 \x01(\tB\t\xea\xc7\x18\x05\x12\x03PKS\x12\x17\n\x06\x62ranch\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\xd0\x01\x01\x12\x19\n\tbranch_id\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12 \n\x04zone\x18\x04 \x01(\tB\x12\xea\xc7\x18\x0e\x12\x0c\x41sia/Jakarta\x12\x1d\n\thas_hours\x18\x05 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12:\n\x04\x64\x61ys\x18\x06 \x03(\x0b\x32$.rangkiang.circulation.v1.OpeningDayB\x06\xea\xc7\x18\x02h\x01:\x10\xca\xc1\x18\x0cOpeningHours\"\x86\x02\n\nOpeningDay\x12\x1e\n\x04\x64\x61te\x18\x01 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n2026-03-13\x12\x61\n\x05hours\x18\x02 \x03(\x0b\x32\".rangkiang.circulation.v1.IntervalB.\xea\xc7\x18*\x12([[\"08:00\", \"11:30\"], [\"13:30\", \"16:30\"]]\x12\x19\n\tis_closed\x18\x03 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x13\n\x03why\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1c\n\x0cis_estimated\x18\x05 \x01(\x08\x42\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x06season\x18\x06 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0e\xca\xc1\x18\nOpeningDay\"K\n\x16ProposeHolidaysRequest\x12\x1e\n\x04year\x18\x01 \x01(\x05\x42\x10\xea\xc7\x18\x0c\x12\x04\x32\x30\x32\x36(\xd0\x0f\x30\xb4\x10:\x11\xea\xc1\x18\rHolidaysQuery\"v\n\x14ProposeHolidaysReply\x12=\n\x06\x63losed\x18\x01 \x03(\x0b\x32!.rangkiang.circulation.v1.ClosingB\n\xea\xc7\x18\x06\n\x04hits:\x1f\xca\xc1\x18\x08Holidays\xda\xc1\x18\x0fNumber of days.\"<\n\x14ReportLendingRequest\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\"\x80\x01\n\x12ReportLendingReply\x12\x42\n\x06\x63ounts\x18\x01 \x03(\x0b\x32&.rangkiang.circulation.v1.LendingCountB\n\xea\xc7\x18\x06\n\x04hits:&\xca\xc1\x18\rLendingReport\xda\xc1\x18\x11Number of values.\"\xc4\x01\n\x0cLendingCount\x12\x1b\n\x05value\x18\x01 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x03\x38\x30\x30\x80\x01\x01\x12\x18\n\x05loans\x18\x02 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x03\x34\x31\x32\x12\x1a\n\x08renewals\x18\x03 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x39\x36\x12\x1a\n\x07returns\x18\x04 \x01(\x03\x42\t\xea\xc7\x18\x05\x12\x03\x34\x30\x35\x12!\n\x0fin_library_uses\x18\x05 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12\x10\n\x08refusals\x18\x06 \x01(\x03:\x10\xca\xc1\x18\x0cLendingCountb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +43,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICIES'].fields_by_name['default_category']._serialized_options = b'\352\307\0304\022\004umum\030@X\001\200\001\001\232\001$^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$'
   _globals['_POLICIES']._loaded_options = None
   _globals['_POLICIES']._serialized_options = b'\312\301\030\010Policies\322\301\030\014PoliciesBody'
+  _globals['_LISTPOLICYVERSIONSREPLY'].fields_by_name['versions']._loaded_options = None
+  _globals['_LISTPOLICYVERSIONSREPLY'].fields_by_name['versions']._serialized_options = b'\352\307\030\006\n\004hits'
+  _globals['_LISTPOLICYVERSIONSREPLY']._loaded_options = None
+  _globals['_LISTPOLICYVERSIONSREPLY']._serialized_options = b'\312\301\030\016PolicyVersions\332\301\030\037Number of versions in the list.'
+  _globals['_POLICYVERSION'].fields_by_name['version']._loaded_options = None
+  _globals['_POLICYVERSION'].fields_by_name['version']._serialized_options = b'\352\307\030\003\022\0013'
+  _globals['_POLICYVERSION'].fields_by_name['saved_at']._loaded_options = None
+  _globals['_POLICYVERSION'].fields_by_name['saved_at']._serialized_options = b'\352\307\030\026\022\0242026-12-01T03:15:00Z'
+  _globals['_POLICYVERSION'].fields_by_name['saved_by']._loaded_options = None
+  _globals['_POLICYVERSION'].fields_by_name['saved_by']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f01-23456789abcd'
+  _globals['_POLICYVERSION'].fields_by_name['rows']._loaded_options = None
+  _globals['_POLICYVERSION'].fields_by_name['rows']._serialized_options = b'\352\307\030\003\022\0014'
+  _globals['_POLICYVERSION']._loaded_options = None
+  _globals['_POLICYVERSION']._serialized_options = b'\312\301\030\rPolicyVersion'
   _globals['_POLICYPREVIEW']._loaded_options = None
   _globals['_POLICYPREVIEW']._serialized_options = b'\312\301\030\rPolicyPreview'
   _globals['_CALENDAR'].fields_by_name['branch']._loaded_options = None
@@ -172,62 +187,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LENDINGCOUNT'].fields_by_name['in_library_uses']._serialized_options = b'\352\307\030\004\022\00231'
   _globals['_LENDINGCOUNT']._loaded_options = None
   _globals['_LENDINGCOUNT']._serialized_options = b'\312\301\030\014LendingCount'
-  _globals['_GETPOLICIESREQUEST']._serialized_start=171
-  _globals['_GETPOLICIESREQUEST']._serialized_end=191
-  _globals['_GETPOLICIESREPLY']._serialized_start=193
-  _globals['_GETPOLICIESREPLY']._serialized_end=265
-  _globals['_POLICIES']._serialized_start=268
-  _globals['_POLICIES']._serialized_end=482
-  _globals['_PUTPOLICIESREQUEST']._serialized_start=484
-  _globals['_PUTPOLICIESREQUEST']._serialized_end=578
-  _globals['_PUTPOLICIESREPLY']._serialized_start=581
-  _globals['_PUTPOLICIESREPLY']._serialized_end=711
-  _globals['_POLICYPREVIEW']._serialized_start=713
-  _globals['_POLICYPREVIEW']._serialized_end=812
-  _globals['_GETCALENDARREQUEST']._serialized_start=814
-  _globals['_GETCALENDARREQUEST']._serialized_end=850
-  _globals['_GETCALENDARREPLY']._serialized_start=852
-  _globals['_GETCALENDARREPLY']._serialized_end=924
-  _globals['_CALENDAR']._serialized_start=927
-  _globals['_CALENDAR']._serialized_end=1588
-  _globals['_DATEDWEEK']._serialized_start=1591
-  _globals['_DATEDWEEK']._serialized_end=1931
-  _globals['_WEEKDAY']._serialized_start=1934
-  _globals['_WEEKDAY']._serialized_end=2080
-  _globals['_INTERVAL']._serialized_start=2082
-  _globals['_INTERVAL']._serialized_end=2137
-  _globals['_CLOSING']._serialized_start=2140
-  _globals['_CLOSING']._serialized_end=2355
-  _globals['_SEASON']._serialized_start=2358
-  _globals['_SEASON']._serialized_end=2795
-  _globals['_PUTCALENDARREQUEST']._serialized_start=2797
-  _globals['_PUTCALENDARREQUEST']._serialized_end=2871
-  _globals['_PUTCALENDARREPLY']._serialized_start=2874
-  _globals['_PUTCALENDARREPLY']._serialized_end=3055
-  _globals['_MOVEDLOAN']._serialized_start=3058
-  _globals['_MOVEDLOAN']._serialized_end=3408
-  _globals['_LISTBRANCHESREQUEST']._serialized_start=3410
-  _globals['_LISTBRANCHESREQUEST']._serialized_end=3431
-  _globals['_LISTBRANCHESREPLY']._serialized_start=3433
-  _globals['_LISTBRANCHESREPLY']._serialized_end=3504
-  _globals['_BRANCH']._serialized_start=3506
-  _globals['_BRANCH']._serialized_end=3588
-  _globals['_LISTOPENINGHOURSREQUEST']._serialized_start=3590
-  _globals['_LISTOPENINGHOURSREQUEST']._serialized_end=3698
-  _globals['_LISTOPENINGHOURSREPLY']._serialized_start=3700
-  _globals['_LISTOPENINGHOURSREPLY']._serialized_end=3797
-  _globals['_OPENINGHOURS']._serialized_start=3800
-  _globals['_OPENINGHOURS']._serialized_end=4041
-  _globals['_OPENINGDAY']._serialized_start=4044
-  _globals['_OPENINGDAY']._serialized_end=4306
-  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_start=4308
-  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_end=4383
-  _globals['_PROPOSEHOLIDAYSREPLY']._serialized_start=4385
-  _globals['_PROPOSEHOLIDAYSREPLY']._serialized_end=4503
-  _globals['_REPORTLENDINGREQUEST']._serialized_start=4505
-  _globals['_REPORTLENDINGREQUEST']._serialized_end=4565
-  _globals['_REPORTLENDINGREPLY']._serialized_start=4568
-  _globals['_REPORTLENDINGREPLY']._serialized_end=4696
-  _globals['_LENDINGCOUNT']._serialized_start=4699
-  _globals['_LENDINGCOUNT']._serialized_end=4895
+  _globals['_GETPOLICIESREQUEST']._serialized_start=204
+  _globals['_GETPOLICIESREQUEST']._serialized_end=241
+  _globals['_GETPOLICIESREPLY']._serialized_start=243
+  _globals['_GETPOLICIESREPLY']._serialized_end=315
+  _globals['_POLICIES']._serialized_start=318
+  _globals['_POLICIES']._serialized_end=532
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_start=534
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_end=561
+  _globals['_LISTPOLICYVERSIONSREPLY']._serialized_start=564
+  _globals['_LISTPOLICYVERSIONSREPLY']._serialized_end=715
+  _globals['_POLICYVERSION']._serialized_start=718
+  _globals['_POLICYVERSION']._serialized_end=937
+  _globals['_PUTPOLICIESREQUEST']._serialized_start=939
+  _globals['_PUTPOLICIESREQUEST']._serialized_end=1033
+  _globals['_PUTPOLICIESREPLY']._serialized_start=1036
+  _globals['_PUTPOLICIESREPLY']._serialized_end=1166
+  _globals['_POLICYPREVIEW']._serialized_start=1168
+  _globals['_POLICYPREVIEW']._serialized_end=1267
+  _globals['_GETCALENDARREQUEST']._serialized_start=1269
+  _globals['_GETCALENDARREQUEST']._serialized_end=1305
+  _globals['_GETCALENDARREPLY']._serialized_start=1307
+  _globals['_GETCALENDARREPLY']._serialized_end=1379
+  _globals['_CALENDAR']._serialized_start=1382
+  _globals['_CALENDAR']._serialized_end=2043
+  _globals['_DATEDWEEK']._serialized_start=2046
+  _globals['_DATEDWEEK']._serialized_end=2386
+  _globals['_WEEKDAY']._serialized_start=2389
+  _globals['_WEEKDAY']._serialized_end=2535
+  _globals['_INTERVAL']._serialized_start=2537
+  _globals['_INTERVAL']._serialized_end=2592
+  _globals['_CLOSING']._serialized_start=2595
+  _globals['_CLOSING']._serialized_end=2810
+  _globals['_SEASON']._serialized_start=2813
+  _globals['_SEASON']._serialized_end=3250
+  _globals['_PUTCALENDARREQUEST']._serialized_start=3252
+  _globals['_PUTCALENDARREQUEST']._serialized_end=3326
+  _globals['_PUTCALENDARREPLY']._serialized_start=3329
+  _globals['_PUTCALENDARREPLY']._serialized_end=3510
+  _globals['_MOVEDLOAN']._serialized_start=3513
+  _globals['_MOVEDLOAN']._serialized_end=3863
+  _globals['_LISTBRANCHESREQUEST']._serialized_start=3865
+  _globals['_LISTBRANCHESREQUEST']._serialized_end=3886
+  _globals['_LISTBRANCHESREPLY']._serialized_start=3888
+  _globals['_LISTBRANCHESREPLY']._serialized_end=3959
+  _globals['_BRANCH']._serialized_start=3961
+  _globals['_BRANCH']._serialized_end=4043
+  _globals['_LISTOPENINGHOURSREQUEST']._serialized_start=4045
+  _globals['_LISTOPENINGHOURSREQUEST']._serialized_end=4153
+  _globals['_LISTOPENINGHOURSREPLY']._serialized_start=4155
+  _globals['_LISTOPENINGHOURSREPLY']._serialized_end=4252
+  _globals['_OPENINGHOURS']._serialized_start=4255
+  _globals['_OPENINGHOURS']._serialized_end=4496
+  _globals['_OPENINGDAY']._serialized_start=4499
+  _globals['_OPENINGDAY']._serialized_end=4761
+  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_start=4763
+  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_end=4838
+  _globals['_PROPOSEHOLIDAYSREPLY']._serialized_start=4840
+  _globals['_PROPOSEHOLIDAYSREPLY']._serialized_end=4958
+  _globals['_REPORTLENDINGREQUEST']._serialized_start=4960
+  _globals['_REPORTLENDINGREQUEST']._serialized_end=5020
+  _globals['_REPORTLENDINGREPLY']._serialized_start=5023
+  _globals['_REPORTLENDINGREPLY']._serialized_end=5151
+  _globals['_LENDINGCOUNT']._serialized_start=5154
+  _globals['_LENDINGCOUNT']._serialized_end=5350
 # @@protoc_insertion_point(module_scope)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
-from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
+from chassis.models import Body, Day, OpenSet, Moment, Refusal, ResponseModel, Since, Stored, Time, Uuid
+from chassis.queries import Flag, OneOf, QueryModel, Values, WholeNumber, text
 
 
 class Text(ResponseModel):

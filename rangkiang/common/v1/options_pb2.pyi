@@ -90,7 +90,7 @@ class Json(_message.Message):
     """Bounds of a number in a body."""
     most: _builtins.int
     choices_of: _builtins.str
-    """Full name of a field with the same choices."""
+    """Full name of a field with the same choices, or of a message whose fields are the choices."""
     closed: _builtins.bool
     """There will be no other values: the document has them as an enumeration, and a body with another value is refused."""
     required: _builtins.bool

@@ -26,7 +26,7 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xbe\x01\n\x10IssueCardRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x31\n\x03\x61\x63t\x18\x02 \x01(\tB$\xea\xc7\x18 \x12\x04lost:\x04lost:\x07\x64\x61maged:\x05\x61lias@\x01H\x01\x12V\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.AliasB*\xea\xc7\x18&\x12${\"kind\": \"rfid\", \"code\": \"04A2B9C1\"}:\x0b\xd2\xc1\x18\x07\x43\x61rdAct\"\x95\x01\n\x0eIssueCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12 \n\x06number\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n1000000026\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x32:\x0f\xca\xc1\x18\x0b\x43hangedCard\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"q\n\x0c\x45ndCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x33:\x0f\xca\xc1\x18\x0bRemovedCard\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"@\n\x0bScanRequest\x12#\n\x04\x63ode\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\n1000000018\x18\x90\x03H\x01:\x0c\xd2\xc1\x18\x08ScanBody\"\xb3\x01\n\tScanReply\x12\x1a\n\x04kind\x18\x01 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06member\x12;\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInListB\x07\xea\xc7\x18\x03\x80\x01\x01\x12#\n\ncard_state\x18\x03 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\x06\x61\x63tive\x80\x01\x01\x12\x1b\n\nlooks_like\x18\x04 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0b\xca\xc1\x18\x07Scanned\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"U\n\x0fMakeSlipRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x18\n\x04send\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x14\xd2\xc1\x18\x10PasswordCodeBody\"_\n\rMakeSlipReply\x12\x1f\n\x04\x63ode\x18\x01 \x01(\tB\x11\xea\xc7\x18\r\x12\x08K7PM2XQR\x80\x01\x01\x12\x1b\n\x07is_sent\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\n\x04sent:\x10\xca\xc1\x18\x0cPasswordCode\"\xb9\x01\n\x0eUseSlipRequest\x12$\n\x06number\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n1000000018\x18@H\x01\x12\"\n\x04\x63ode\x18\x02 \x01(\tB\x14\xea\xc7\x18\x10\x12\x08K7PM2XQR\x18@H\x01`\x01\x12\x33\n\x08password\x18\x03 \x01(\tB!\xea\xc7\x18\x1d\x12\x14lampu perahu kemarau\x18\x80\x01H\x01`\x01\x12\x17\n\x07\x61\x64\x64ress\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0f\xd2\xc1\x18\x0bNewPassword\"\x0e\n\x0cUseSlipReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xbe\x01\n\x10IssueCardRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x31\n\x03\x61\x63t\x18\x02 \x01(\tB$\xea\xc7\x18 \x12\x04lost:\x04lost:\x07\x64\x61maged:\x05\x61lias@\x01H\x01\x12V\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.AliasB*\xea\xc7\x18&\x12${\"kind\": \"rfid\", \"code\": \"04A2B9C1\"}:\x0b\xd2\xc1\x18\x07\x43\x61rdAct\"\xd2\x01\n\x0eIssueCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12 \n\x06number\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n1000000026\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x32\x12;\n\x07\x63\x61rd_id\x18\x04 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f06-23456789abcd:\x0f\xca\xc1\x18\x0b\x43hangedCard\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"q\n\x0c\x45ndCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x33:\x0f\xca\xc1\x18\x0bRemovedCard\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"@\n\x0bScanRequest\x12#\n\x04\x63ode\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\n1000000018\x18\x90\x03H\x01:\x0c\xd2\xc1\x18\x08ScanBody\"\xaf\x02\n\tScanReply\x12\x33\n\x04kind\x18\x01 \x01(\tB%\xea\xc7\x18!\x12\x06member:\x06member:\x04item:\x07neither@\x01\x12;\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInListB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x44\n\ncard_state\x18\x03 \x01(\tB0\xea\xc7\x18,\x12\x06\x61\x63tive:\x06\x61\x63tive:\x04lost:\x08replaced:\x07revoked\x80\x01\x01\x12]\n\nlooks_like\x18\x04 \x01(\tBI\xea\xc7\x18\x45:\rcard_mistyped:\x0c\x63\x61rd_revoked:\x04isbn:\x03nik:\x03url:\x06number:\x04text:\x05\x65mpty\x80\x01\x01:\x0b\xca\xc1\x18\x07Scanned\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"U\n\x0fMakeSlipRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x18\n\x04send\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x14\xd2\xc1\x18\x10PasswordCodeBody\"_\n\rMakeSlipReply\x12\x1f\n\x04\x63ode\x18\x01 \x01(\tB\x11\xea\xc7\x18\r\x12\x08K7PM2XQR\x80\x01\x01\x12\x1b\n\x07is_sent\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\n\x04sent:\x10\xca\xc1\x18\x0cPasswordCode\"\xb9\x01\n\x0eUseSlipRequest\x12$\n\x06number\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n1000000018\x18@H\x01\x12\"\n\x04\x63ode\x18\x02 \x01(\tB\x14\xea\xc7\x18\x10\x12\x08K7PM2XQR\x18@H\x01`\x01\x12\x33\n\x08password\x18\x03 \x01(\tB!\xea\xc7\x18\x1d\x12\x14lampu perahu kemarau\x18\x80\x01H\x01`\x01\x12\x17\n\x07\x61\x64\x64ress\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0f\xd2\xc1\x18\x0bNewPassword\"\x0e\n\x0cUseSlipReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUECARDREPLY'].fields_by_name['number']._serialized_options = b'\352\307\030\014\022\n1000000026'
   _globals['_ISSUECARDREPLY'].fields_by_name['version']._loaded_options = None
   _globals['_ISSUECARDREPLY'].fields_by_name['version']._serialized_options = b'\352\307\030\003\022\0012'
+  _globals['_ISSUECARDREPLY'].fields_by_name['card_id']._loaded_options = None
+  _globals['_ISSUECARDREPLY'].fields_by_name['card_id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f06-23456789abcd'
   _globals['_ISSUECARDREPLY']._loaded_options = None
   _globals['_ISSUECARDREPLY']._serialized_options = b'\312\301\030\013ChangedCard'
   _globals['_ENDCARDREPLY'].fields_by_name['id']._loaded_options = None
@@ -60,13 +62,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCANREQUEST']._loaded_options = None
   _globals['_SCANREQUEST']._serialized_options = b'\322\301\030\010ScanBody'
   _globals['_SCANREPLY'].fields_by_name['kind']._loaded_options = None
-  _globals['_SCANREPLY'].fields_by_name['kind']._serialized_options = b'\352\307\030\010\022\006member'
+  _globals['_SCANREPLY'].fields_by_name['kind']._serialized_options = b'\352\307\030!\022\006member:\006member:\004item:\007neither@\001'
   _globals['_SCANREPLY'].fields_by_name['member']._loaded_options = None
   _globals['_SCANREPLY'].fields_by_name['member']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_SCANREPLY'].fields_by_name['card_state']._loaded_options = None
-  _globals['_SCANREPLY'].fields_by_name['card_state']._serialized_options = b'\352\307\030\013\022\006active\200\001\001'
+  _globals['_SCANREPLY'].fields_by_name['card_state']._serialized_options = b'\352\307\030,\022\006active:\006active:\004lost:\010replaced:\007revoked\200\001\001'
   _globals['_SCANREPLY'].fields_by_name['looks_like']._loaded_options = None
-  _globals['_SCANREPLY'].fields_by_name['looks_like']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_SCANREPLY'].fields_by_name['looks_like']._serialized_options = b'\352\307\030E:\rcard_mistyped:\014card_revoked:\004isbn:\003nik:\003url:\006number:\004text:\005empty\200\001\001'
   _globals['_SCANREPLY']._loaded_options = None
   _globals['_SCANREPLY']._serialized_options = b'\312\301\030\007Scanned'
   _globals['_MAKESLIPREQUEST'].fields_by_name['id']._loaded_options = None
@@ -94,29 +96,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUECARDREQUEST']._serialized_start=129
   _globals['_ISSUECARDREQUEST']._serialized_end=319
   _globals['_ISSUECARDREPLY']._serialized_start=322
-  _globals['_ISSUECARDREPLY']._serialized_end=471
-  _globals['_ENDCARDREQUEST']._serialized_start=473
-  _globals['_ENDCARDREQUEST']._serialized_end=518
-  _globals['_ENDCARDREPLY']._serialized_start=520
-  _globals['_ENDCARDREPLY']._serialized_end=633
-  _globals['_PRINTCARDSREQUEST']._serialized_start=635
-  _globals['_PRINTCARDSREQUEST']._serialized_end=683
-  _globals['_PRINTCARDSREPLY']._serialized_start=685
-  _globals['_PRINTCARDSREPLY']._serialized_end=715
-  _globals['_SCANREQUEST']._serialized_start=717
-  _globals['_SCANREQUEST']._serialized_end=781
-  _globals['_SCANREPLY']._serialized_start=784
-  _globals['_SCANREPLY']._serialized_end=963
-  _globals['_GETOWNMEMBERREQUEST']._serialized_start=965
-  _globals['_GETOWNMEMBERREQUEST']._serialized_end=986
-  _globals['_GETOWNMEMBERREPLY']._serialized_start=988
-  _globals['_GETOWNMEMBERREPLY']._serialized_end=1065
-  _globals['_MAKESLIPREQUEST']._serialized_start=1067
-  _globals['_MAKESLIPREQUEST']._serialized_end=1152
-  _globals['_MAKESLIPREPLY']._serialized_start=1154
-  _globals['_MAKESLIPREPLY']._serialized_end=1249
-  _globals['_USESLIPREQUEST']._serialized_start=1252
-  _globals['_USESLIPREQUEST']._serialized_end=1437
-  _globals['_USESLIPREPLY']._serialized_start=1439
-  _globals['_USESLIPREPLY']._serialized_end=1453
+  _globals['_ISSUECARDREPLY']._serialized_end=532
+  _globals['_ENDCARDREQUEST']._serialized_start=534
+  _globals['_ENDCARDREQUEST']._serialized_end=579
+  _globals['_ENDCARDREPLY']._serialized_start=581
+  _globals['_ENDCARDREPLY']._serialized_end=694
+  _globals['_PRINTCARDSREQUEST']._serialized_start=696
+  _globals['_PRINTCARDSREQUEST']._serialized_end=744
+  _globals['_PRINTCARDSREPLY']._serialized_start=746
+  _globals['_PRINTCARDSREPLY']._serialized_end=776
+  _globals['_SCANREQUEST']._serialized_start=778
+  _globals['_SCANREQUEST']._serialized_end=842
+  _globals['_SCANREPLY']._serialized_start=845
+  _globals['_SCANREPLY']._serialized_end=1148
+  _globals['_GETOWNMEMBERREQUEST']._serialized_start=1150
+  _globals['_GETOWNMEMBERREQUEST']._serialized_end=1171
+  _globals['_GETOWNMEMBERREPLY']._serialized_start=1173
+  _globals['_GETOWNMEMBERREPLY']._serialized_end=1250
+  _globals['_MAKESLIPREQUEST']._serialized_start=1252
+  _globals['_MAKESLIPREQUEST']._serialized_end=1337
+  _globals['_MAKESLIPREPLY']._serialized_start=1339
+  _globals['_MAKESLIPREPLY']._serialized_end=1434
+  _globals['_USESLIPREQUEST']._serialized_start=1437
+  _globals['_USESLIPREQUEST']._serialized_end=1622
+  _globals['_USESLIPREPLY']._serialized_start=1624
+  _globals['_USESLIPREPLY']._serialized_end=1638
 # @@protoc_insertion_point(module_scope)

@@ -61,22 +61,26 @@ class IssueCardReply(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CARD_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier (UUID) of the member."""
     number: _builtins.str
     """The number of the current card."""
     version: _builtins.int
     """Version of the member."""
+    card_id: _builtins.str
+    """Identifier (UUID) of the new or changed card."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         number: _builtins.str = ...,
         version: _builtins.int = ...,
+        card_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "number", b"number", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_id", b"card_id", "id", b"id", "number", b"number", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,7 +144,7 @@ class PrintCardsRequest(_message.Message):
     """"card": one page of the size ID-1 for each side. "sheet": A4 with ten cards on a page."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of members in the order of the sheet; at most 40."""
+        """Ids of members, at most 100; the cards are in the order of names."""
 
     def __init__(
         self,
@@ -208,11 +212,11 @@ class ScanReply(_message.Message):
     CARD_STATE_FIELD_NUMBER: _builtins.int
     LOOKS_LIKE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """member, item or neither."""
+    """Kind of code."""
     card_state: _builtins.str
-    """active, lost, replaced, or revoked for a QR code that is no longer valid."""
+    """State of the card. revoked: the QR code is no longer valid."""
     looks_like: _builtins.str
-    """For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
+    """What a code that is neither looks like."""
     @_builtins.property
     def member(self) -> _people_pb2.MemberInList:
         """The member of the card."""
@@ -327,7 +331,7 @@ Global___MakeSlipReply: _TypeAlias = MakeSlipReply  # noqa: Y015
 
 @_typing.final
 class UseSlipRequest(_message.Message):
-    """The code of a slip and a new password."""
+    """A password code and a new password."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -338,7 +342,7 @@ class UseSlipRequest(_message.Message):
     number: _builtins.str
     """The number on the card."""
     code: _builtins.str
-    """The code on the slip."""
+    """The password code."""
     password: _builtins.str
     """The new password, of 8 to 128 characters."""
     address: _builtins.str

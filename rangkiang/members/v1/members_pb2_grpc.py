@@ -99,6 +99,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffReply.FromString,
                 _registered_method=True)
+        self.NameStaff = channel.unary_unary(
+                '/rangkiang.members.v1.Members/NameStaff',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffReply.FromString,
+                _registered_method=True)
         self.GetStaff = channel.unary_unary(
                 '/rangkiang.members.v1.Members/GetStaff',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffRequest.SerializeToString,
@@ -138,6 +143,21 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/AddSandboxClient',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.FromString,
+                _registered_method=True)
+        self.ChangeClient = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ChangeClient',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientReply.FromString,
+                _registered_method=True)
+        self.CountUsage = channel.unary_unary(
+                '/rangkiang.members.v1.Members/CountUsage',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageReply.FromString,
+                _registered_method=True)
+        self.ReportUsage = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ReportUsage',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageReply.FromString,
                 _registered_method=True)
         self.RevokeClient = channel.unary_unary(
                 '/rangkiang.members.v1.Members/RevokeClient',
@@ -437,6 +457,13 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def NameStaff(self, request, context):
+        """The names of staff by id, for staff who see who changed a record or an item.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStaff(self, request, context):
         """A member of staff, also with a closed account.
         """
@@ -488,6 +515,27 @@ class MembersServicer:
 
     def AddSandboxClient(self, request, context):
         """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeClient(self, request, context):
+        """Changes the plan of a client. The gateway knows it within a few seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountUsage(self, request, context):
+        """Adds a batch of counts, once for each Idempotency-Key, and returns plans and the counts of today. For the gateway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportUsage(self, request, context):
+        """The daily counts of a month, of the institution's clients; a partner sees its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -711,7 +759,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UseSlip(self, request, context):
-        """Sets a member's password with the code of a slip.
+        """Sets a member's password with a password code.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -746,7 +794,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MakeSlipCode(self, request, context):
-        """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid.
+        """Makes the password code for a notice (SlipIssued). Earlier codes of the member become invalid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -852,6 +900,11 @@ def add_MembersServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListStaffReply.SerializeToString,
             ),
+            'NameStaff': grpc.unary_unary_rpc_method_handler(
+                    servicer.NameStaff,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffReply.SerializeToString,
+            ),
             'GetStaff': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStaff,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.GetStaffRequest.FromString,
@@ -891,6 +944,21 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.AddSandboxClient,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.SerializeToString,
+            ),
+            'ChangeClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeClient,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientReply.SerializeToString,
+            ),
+            'CountUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUsage,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageReply.SerializeToString,
+            ),
+            'ReportUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportUsage,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageReply.SerializeToString,
             ),
             'RevokeClient': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeClient,
@@ -1417,6 +1485,33 @@ class Members:
             _registered_method=True)
 
     @staticmethod
+    def NameStaff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/NameStaff',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.NameStaffReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetStaff(request,
             target,
             options=(),
@@ -1622,6 +1717,87 @@ class Members:
             '/rangkiang.members.v1.Members/AddSandboxClient',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.AddSandboxClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ChangeClient',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ChangeClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/CountUsage',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.CountUsageReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ReportUsage',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ReportUsageReply.FromString,
             options,
             channel_credentials,
             insecure,

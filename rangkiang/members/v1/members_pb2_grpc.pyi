@@ -64,6 +64,8 @@ class MembersStub:
     """Changes the caller's own password; the other sessions of the account end."""
     ListStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]
     """The staff of the caller's institution."""
+    NameStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.NameStaffRequest, _staff_pb2.NameStaffReply]
+    """The names of staff by id, for staff who see who changed a record or an item."""
     GetStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.GetStaffRequest, _staff_pb2.GetStaffReply]
     """A member of staff, also with a closed account."""
     AddStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]
@@ -80,6 +82,12 @@ class MembersStub:
     """Adds a client. Only this reply has its secret."""
     AddSandboxClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddSandboxClientRequest, _staff_pb2.AddSandboxClientReply]
     """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
+    ChangeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ChangeClientRequest, _staff_pb2.ChangeClientReply]
+    """Changes the plan of a client. The gateway knows it within a few seconds."""
+    CountUsage: _grpc.UnaryUnaryMultiCallable[_staff_pb2.CountUsageRequest, _staff_pb2.CountUsageReply]
+    """Adds a batch of counts, once for each Idempotency-Key, and returns plans and the counts of today. For the gateway."""
+    ReportUsage: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ReportUsageRequest, _staff_pb2.ReportUsageReply]
+    """The daily counts of a month, of the institution's clients; a partner sees its own."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
     ListScopes: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]
@@ -143,7 +151,7 @@ class MembersStub:
     MakeSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]
     """Makes a code with which a member sets a password."""
     UseSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]
-    """Sets a member's password with the code of a slip."""
+    """Sets a member's password with a password code."""
     GetMemberFact: _grpc.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]
     """The copy of one member for a service that does not have it yet."""
     Contacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]
@@ -153,7 +161,7 @@ class MembersStub:
     FindByPhone: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]
-    """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
+    """Makes the password code for a notice (SlipIssued). Earlier codes of the member become invalid."""
     MakeActLinks: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]
     """Makes signed links for notices: each lets one member do one act on one subject until it expires."""
     IssueActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]
@@ -194,6 +202,8 @@ class MembersAsyncStub(MembersStub):
     """Changes the caller's own password; the other sessions of the account end."""
     ListStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]  # type: ignore[assignment]
     """The staff of the caller's institution."""
+    NameStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.NameStaffRequest, _staff_pb2.NameStaffReply]  # type: ignore[assignment]
+    """The names of staff by id, for staff who see who changed a record or an item."""
     GetStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.GetStaffRequest, _staff_pb2.GetStaffReply]  # type: ignore[assignment]
     """A member of staff, also with a closed account."""
     AddStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]  # type: ignore[assignment]
@@ -210,6 +220,12 @@ class MembersAsyncStub(MembersStub):
     """Adds a client. Only this reply has its secret."""
     AddSandboxClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddSandboxClientRequest, _staff_pb2.AddSandboxClientReply]  # type: ignore[assignment]
     """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
+    ChangeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.ChangeClientRequest, _staff_pb2.ChangeClientReply]  # type: ignore[assignment]
+    """Changes the plan of a client. The gateway knows it within a few seconds."""
+    CountUsage: _aio.UnaryUnaryMultiCallable[_staff_pb2.CountUsageRequest, _staff_pb2.CountUsageReply]  # type: ignore[assignment]
+    """Adds a batch of counts, once for each Idempotency-Key, and returns plans and the counts of today. For the gateway."""
+    ReportUsage: _aio.UnaryUnaryMultiCallable[_staff_pb2.ReportUsageRequest, _staff_pb2.ReportUsageReply]  # type: ignore[assignment]
+    """The daily counts of a month, of the institution's clients; a partner sees its own."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
     ListScopes: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]  # type: ignore[assignment]
@@ -273,7 +289,7 @@ class MembersAsyncStub(MembersStub):
     MakeSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]  # type: ignore[assignment]
     """Makes a code with which a member sets a password."""
     UseSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]  # type: ignore[assignment]
-    """Sets a member's password with the code of a slip."""
+    """Sets a member's password with a password code."""
     GetMemberFact: _aio.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]  # type: ignore[assignment]
     """The copy of one member for a service that does not have it yet."""
     Contacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]  # type: ignore[assignment]
@@ -283,7 +299,7 @@ class MembersAsyncStub(MembersStub):
     FindByPhone: _aio.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]  # type: ignore[assignment]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]  # type: ignore[assignment]
-    """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
+    """Makes the password code for a notice (SlipIssued). Earlier codes of the member become invalid."""
     MakeActLinks: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]  # type: ignore[assignment]
     """Makes signed links for notices: each lets one member do one act on one subject until it expires."""
     IssueActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]  # type: ignore[assignment]
@@ -389,6 +405,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         """The staff of the caller's institution."""
 
     @_abc_1.abstractmethod
+    def NameStaff(
+        self,
+        request: _staff_pb2.NameStaffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.NameStaffReply, _abc.Awaitable[_staff_pb2.NameStaffReply]]:
+        """The names of staff by id, for staff who see who changed a record or an item."""
+
+    @_abc_1.abstractmethod
     def GetStaff(
         self,
         request: _staff_pb2.GetStaffRequest,
@@ -451,6 +475,30 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.AddSandboxClientReply, _abc.Awaitable[_staff_pb2.AddSandboxClientReply]]:
         """Adds the client and the sample members of a sandbox, which the catalogue has made. Only this reply has the secret."""
+
+    @_abc_1.abstractmethod
+    def ChangeClient(
+        self,
+        request: _staff_pb2.ChangeClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.ChangeClientReply, _abc.Awaitable[_staff_pb2.ChangeClientReply]]:
+        """Changes the plan of a client. The gateway knows it within a few seconds."""
+
+    @_abc_1.abstractmethod
+    def CountUsage(
+        self,
+        request: _staff_pb2.CountUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.CountUsageReply, _abc.Awaitable[_staff_pb2.CountUsageReply]]:
+        """Adds a batch of counts, once for each Idempotency-Key, and returns plans and the counts of today. For the gateway."""
+
+    @_abc_1.abstractmethod
+    def ReportUsage(
+        self,
+        request: _staff_pb2.ReportUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.ReportUsageReply, _abc.Awaitable[_staff_pb2.ReportUsageReply]]:
+        """The daily counts of a month, of the institution's clients; a partner sees its own."""
 
     @_abc_1.abstractmethod
     def RevokeClient(
@@ -706,7 +754,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _cards_pb2.UseSlipRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.UseSlipReply, _abc.Awaitable[_cards_pb2.UseSlipReply]]:
-        """Sets a member's password with the code of a slip."""
+        """Sets a member's password with a password code."""
 
     @_abc_1.abstractmethod
     def GetMemberFact(
@@ -746,7 +794,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.MakeSlipCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.MakeSlipCodeReply, _abc.Awaitable[_contacts_pb2.MakeSlipCodeReply]]:
-        """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
+        """Makes the password code for a notice (SlipIssued). Earlier codes of the member become invalid."""
 
     @_abc_1.abstractmethod
     def MakeActLinks(

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
-from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
+from chassis.models import Body, Day, OpenSet, Moment, Refusal, ResponseModel, Since, Stored, Time, Uuid
+from chassis.queries import Flag, OneOf, QueryModel, Values, WholeNumber, text
 import rangkiang.common.v1.models
 
 
 class AliasBody(Body):
     """A number of another system that identifies the member."""
 
-    kind: str = Field(default='other', description='Kind: old_card, nim, nisn, rfid or other.', max_length=40, examples=['nisn'])
+    kind: Annotated[str, OpenSet(('old_card', 'nim', 'nisn', 'rfid', 'other'), is_sent=True)] = Field(default='other', description='Kind: old_card, nim, nisn, rfid or other.', max_length=40, examples=['nisn'])
     code: str = Field(description='The number, exactly as scanned.', max_length=200, examples=['0051234567'])
 
 
@@ -32,6 +32,7 @@ class ChangedCard(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     number: str = Field(description='The number of the current card.', examples=['1000000026'])
     version: int = Field(description='Version of the member.', examples=[2])
+    card_id: Uuid = Field(description='Identifier (UUID) of the new or changed card.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
 
 
 class RemovedCard(ResponseModel):
@@ -51,25 +52,28 @@ class ListedMember(ResponseModel):
     """A member in a list."""
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    number: str = Field(description='Card number.', examples=['1000000018'])
-    name: str = Field(description='Name without titles.', examples=['Siti Rahma'])
+    number: str | None = Field(default=None, description='Card number; null when the member is not `current`.', examples=['1000000018'])
+    name: str | None = Field(default=None, description='Name without titles; null when the member is erased.', examples=['Siti Rahma'])
     title_before: str | None = Field(default=None, description='Titles before the name.', examples=['Hj.'])
     title_after: str | None = Field(default=None, description='Titles after the name.', examples=['S.Pd.'])
-    category: str = Field(description='Code of the category.', examples=['umum'])
+    category: str | None = Field(default=None, description='Code of the category; null when the member is erased.', examples=['umum'])
     school: str | None = Field(default=None, description='School or university.')
     group: str | None = Field(default=None, description='Class or study programme.')
     birth_year: int | None = Field(default=None, description='Year of birth; 0 when unknown.', examples=[1988])
     expires_on: Day | None = Field(default=None, description='Last day of the membership, ISO 8601; null when the membership has no end.', examples=['2028-11-26'])
     is_blocked: bool = Field(description='True when a block is in force.')
+    updated_at: Time = Field(description='Time of the last change of the member, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
+    state: Literal['current', 'merged', 'erased'] = Field(description='Only lists with `updated_since` have members that were merged into another or erased.', examples=['current'])
+    merged_into: Uuid | None = Field(default=None, description='Identifier (UUID) of the member that this one was merged into.', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
 
 
 class Scanned(ResponseModel):
     """The member or item of a scanned code."""
 
-    kind: str = Field(description='member, item or neither.', examples=['member'])
+    kind: Literal['member', 'item', 'neither'] = Field(description='Kind of code.', examples=['member'])
     member: ListedMember | None = Field(default=None, description='The member of the card.')
-    card_state: str | None = Field(default=None, description='active, lost, replaced, or revoked for a QR code that is no longer valid.', examples=['active'])
-    looks_like: str | None = Field(default=None, description='For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty.')
+    card_state: Annotated[str, OpenSet(('active', 'lost', 'replaced', 'revoked'), is_sent=False)] | None = Field(default=None, description='State of the card. revoked: the QR code is no longer valid. Values: active, lost, replaced or revoked.', examples=['active'])
+    looks_like: Annotated[str, OpenSet(('card_mistyped', 'card_revoked', 'isbn', 'nik', 'url', 'number', 'text', 'empty'), is_sent=False)] | None = Field(default=None, description='What a code that is neither looks like: card_mistyped, card_revoked, isbn, nik, url, number, text or empty.')
 
 
 class PasswordCodeBody(Body):
@@ -86,10 +90,10 @@ class PasswordCode(ResponseModel):
 
 
 class NewPassword(Body):
-    """The code of a slip and a new password."""
+    """A password code and a new password."""
 
     number: str = Field(description='The number on the card.', max_length=64, examples=['1000000018'])
-    code: str = Field(description='The code on the slip.', max_length=64, repr=False, examples=['K7PM2XQR'])
+    code: str = Field(description='The password code.', max_length=64, repr=False, examples=['K7PM2XQR'])
     password: str = Field(description='The new password, of 8 to 128 characters.', max_length=128, repr=False, examples=['lampu perahu kemarau'])
 
 
@@ -108,7 +112,7 @@ class Guardian(ResponseModel):
 
     member_id: Uuid | None = Field(default=None, description='Id of a member of the same institution; otherwise the guardian has a name here.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str | None = Field(default=None, description='Name of a guardian who is not a member.', examples=['Rahmawati'])
-    relation: str | None = Field(default=None, description='Relation: mother, father, relative, school or other.', examples=['mother'])
+    relation: Annotated[str, OpenSet(('mother', 'father', 'relative', 'school', 'other'), is_sent=False)] | None = Field(default=None, description='Relation: mother, father, relative, school or other.', examples=['mother'])
     phone: str | None = Field(default=None, description='Phone number; sealed.', examples=['0812 6600 1133'])
 
 
@@ -124,7 +128,7 @@ class Block(ResponseModel):
     """A reason why a member may not borrow now."""
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f06-23456789abcd'])
-    reason: str = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', examples=['lost_item'])
+    reason: Annotated[str, OpenSet(('lost_item', 'damaged_item', 'unpaid', 'conduct', 'wrong_data', 'other'), is_sent=False)] = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', examples=['lost_item'])
     note: str | None = Field(default=None, description='Note for staff.')
     ends_on: str | None = Field(default=None, description='Last day, ISO 8601; null when only staff can end the block.')
     by: str | None = Field(default=None, description='Who set it.')
@@ -136,15 +140,15 @@ class Card(ResponseModel):
 
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     code: str = Field(description='The number, exactly as it is scanned.', examples=['1000000018'])
-    kind: str = Field(description='Kind of number: card, old_card, nim, nisn, rfid or other.', examples=['card'])
-    state: str = Field(description='State of the card: active, lost or replaced.', examples=['active'])
+    kind: Annotated[str, OpenSet(('card', 'old_card', 'nim', 'nisn', 'rfid', 'other'), is_sent=False)] = Field(description='Kind of number: card, old_card, nim, nisn, rfid or other.', examples=['card'])
+    state: Annotated[str, OpenSet(('active', 'lost', 'replaced'), is_sent=False)] = Field(description='State of the card: active, lost or replaced.', examples=['active'])
     issued_at: Time = Field(description='Time of issue, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class Evidence(ResponseModel):
     """An identity document that staff have seen."""
 
-    kind: str = Field(description='Kind of document: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', examples=['ktp'])
+    kind: Annotated[str, OpenSet(('ktp', 'kia', 'kk', 'birth_certificate', 'student_card', 'passport', 'domicile_letter'), is_sent=False)] = Field(description='Kind of document: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', examples=['ktp'])
     seen_by: str | None = Field(default=None, description='Id of the account that saw it.')
     at: Time = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
 
@@ -152,10 +156,10 @@ class Evidence(ResponseModel):
 class Consent(ResponseModel):
     """A consent that was given or withdrawn."""
 
-    purpose: str = Field(description='Purpose of the consent: loan_history or news.', examples=['loan_history'])
+    purpose: Annotated[str, OpenSet(('loan_history', 'news'), is_sent=False)] = Field(description='Purpose of the consent: loan_history or news.', examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', examples=['2026-11'])
     given: bool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
-    how: str = Field(description='Origin: desk, form, web or slip.', examples=['desk'])
+    how: Annotated[str, OpenSet(('desk', 'form', 'web', 'slip'), is_sent=False)] = Field(description='Origin: desk, form, web or slip.', examples=['desk'])
     by_guardian: bool = Field(description='True when the guardian answered.', examples=[False])
     at: Time = Field(description='Time of the answer, UTC.', examples=['2026-11-26T03:12:00Z'])
 
@@ -180,10 +184,10 @@ class Member(ResponseModel):
     name: str = Field(description='Name without titles.', examples=['Siti Rahma'])
     title_before: str | None = Field(default=None, description='Titles before the name.', examples=['Hj.'])
     title_after: str | None = Field(default=None, description='Titles after the name.', examples=['S.Pd.'])
-    language: str | None = Field(default=None, description='Language of messages: id or en.', examples=['id'])
+    language: Literal['id', 'en'] | None = Field(default=None, description='Language of messages.', examples=['id'])
     birth_place: str | None = Field(default=None, description='Place of birth.', examples=['Solok'])
     birth_year: int | None = Field(default=None, description='Year of birth; 0 when unknown.', examples=[1988])
-    sex: str | None = Field(default=None, description='female, male or empty.', examples=['female'])
+    sex: Literal['female', 'male'] | None = Field(default=None, description='Sex; null when unknown.', examples=['female'])
     kelurahan: str | None = Field(default=None, description='Kelurahan, by its Kemendagri code, digits only.', examples=['1372011001'])
     occupation: str | None = Field(default=None, description='Occupation.', examples=['Guru'])
     education: str | None = Field(default=None, description='Education.', examples=['s1'])
@@ -211,7 +215,7 @@ class GuardianBody(Body):
 
     member_id: Uuid | None = Field(default=None, description='Id of a member of the same institution; otherwise the guardian has a name here.', max_length=64, examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     name: str | None = Field(default=None, description='Name of a guardian who is not a member.', max_length=400, examples=['Rahmawati'])
-    relation: str | None = Field(default=None, description='Relation: mother, father, relative, school or other.', max_length=40, examples=['mother'])
+    relation: Annotated[str, OpenSet(('mother', 'father', 'relative', 'school', 'other'), is_sent=True)] | None = Field(default=None, description='Relation: mother, father, relative, school or other.', max_length=40, examples=['mother'])
     phone: str | None = Field(default=None, description='Phone number; sealed.', max_length=64, repr=False, examples=['0812 6600 1133'])
 
 
@@ -226,10 +230,10 @@ class ResponsibleBody(Body):
 class ConsentBody(Body):
     """A consent that was given or withdrawn."""
 
-    purpose: str = Field(description='Purpose of the consent: loan_history or news.', max_length=64, examples=['loan_history'])
+    purpose: Annotated[str, OpenSet(('loan_history', 'news'), is_sent=True)] = Field(description='Purpose of the consent: loan_history or news.', max_length=64, examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', max_length=64, examples=['2026-11'])
     given: StrictBool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
-    how: str = Field(default='desk', description='Origin: desk, form, web or slip.', max_length=40, examples=['desk'])
+    how: Annotated[str, OpenSet(('desk', 'form', 'web', 'slip'), is_sent=True)] = Field(default='desk', description='Origin: desk, form, web or slip.', max_length=40, examples=['desk'])
     by_guardian: StrictBool = Field(default=False, description='True when the guardian answered.', examples=[False])
 
 
@@ -240,17 +244,17 @@ class NewMemberBody(Body):
     name: str | None = Field(default=None, description='Full name; titles in it are moved to the title fields.', max_length=400, examples=['Hj. Siti Rahma, S.Pd.'])
     title_before: str | None = Field(default=None, description='Titles before the name.', max_length=400, examples=['Hj.'])
     title_after: str | None = Field(default=None, description='Titles after the name.', max_length=400, examples=['S.Pd.'])
-    language: str | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
+    language: Annotated[str, OpenSet(('id', 'en'), is_sent=True)] | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
     birth_place: str | None = Field(default=None, description='Place of birth.', max_length=400, examples=['Solok'])
     birth_date: Day | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
-    sex: str | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
+    sex: Annotated[str, OpenSet(('female', 'male'), is_sent=True)] | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
     nik: str | None = Field(default=None, description='National identity number, 16 digits; sealed.', max_length=64, repr=False, examples=['1372015203880001'])
     phone: str | None = Field(default=None, description='Phone number in any usual form; sealed as E.164.', max_length=64, repr=False, examples=['0812 6600 1122'])
     email: str | None = Field(default=None, description='E-mail address; sealed.', max_length=400, repr=False, examples=['siti@example.org'])
     address: str | None = Field(default=None, description='Address; sealed.', max_length=4000, repr=False, examples=['Jl. Pandan 4, Solok'])
     kelurahan: str | None = Field(default=None, description='Kelurahan, by its Kemendagri code.', max_length=40, examples=['13.72.01.1001'])
     occupation: str | None = Field(default=None, description='Occupation.', max_length=400, examples=['Guru'])
-    education: str | None = Field(default=None, description='Education: none, sd, smp, sma, d1, d2, d3, d4, s1, s2, s3 or other.', max_length=40, examples=['s1'])
+    education: Annotated[str, OpenSet(('none', 'sd', 'smp', 'sma', 'd1', 'd2', 'd3', 'd4', 's1', 's2', 's3', 'other'), is_sent=True)] | None = Field(default=None, description='Education: none, sd, smp, sma, d1, d2, d3, d4, s1, s2, s3 or other.', max_length=40, examples=['s1'])
     school: str | None = Field(default=None, description='School or university.', max_length=400, examples=['SMAN 1 Solok'])
     group: str | None = Field(default=None, description='Class or study programme.', max_length=400, examples=['XI IPA 2'])
     disability: str | None = Field(default=None, description='Disability, if the member mentions one.', max_length=400, examples=['low vision'])
@@ -260,7 +264,7 @@ class NewMemberBody(Body):
     responsible: ResponsibleBody | None = Field(default=None, description='Person responsible for an organisation.', examples=[{'name': 'Yusmaniar'}])
     number: str = Field(default="", description='Number of an earlier system; by default the next one.', max_length=200, examples=['A-0012'])
     aliases: list[AliasBody] = Field(default=[], description='Numbers of other systems.', max_length=20, examples=[[{'kind': 'nisn', 'code': '0051234567'}]])
-    evidence: list[str] = Field(default=[], description='Documents that staff have seen: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', max_length=20, examples=[['ktp']])
+    evidence: list[Annotated[str, OpenSet(('ktp', 'kia', 'kk', 'birth_certificate', 'student_card', 'passport', 'domicile_letter'), is_sent=True)]] = Field(default=[], description='Documents that staff have seen: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', max_length=20, examples=[['ktp']])
     consents: list[ConsentBody] = Field(default=[], description='Consents that the member gave or withdrew.', max_length=20, examples=[[{'purpose': 'loan_history', 'text_version': '2026-11', 'given': True}]])
     confirmed_duplicates: list[Uuid] = Field(default=[], description='Ids of likely duplicates that staff have compared: they are other people.', max_length=50, examples=[['0192f3a4-5b6c-7d8e-9f05-23456789abcd']])
 
@@ -282,17 +286,17 @@ class ChangedMemberBody(Body):
     name: str | None = Field(default=None, description='Full name; titles in it are moved to the title fields.', max_length=400, examples=['Hj. Siti Rahma, S.Pd.'])
     title_before: str | None = Field(default=None, description='Titles before the name.', max_length=400, examples=['Hj.'])
     title_after: str | None = Field(default=None, description='Titles after the name.', max_length=400, examples=['S.Pd.'])
-    language: str | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
+    language: Annotated[str, OpenSet(('id', 'en'), is_sent=True)] | None = Field(default=None, description='Language of messages: id or en.', max_length=40, examples=['id'])
     birth_place: str | None = Field(default=None, description='Place of birth.', max_length=400, examples=['Solok'])
     birth_date: Day | None = Field(default=None, description='Date of birth, ISO 8601; sealed.', max_length=40, repr=False, examples=['1988-03-12'])
-    sex: str | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
+    sex: Annotated[str, OpenSet(('female', 'male'), is_sent=True)] | None = Field(default=None, description='Sex: female or male.', max_length=40, examples=['female'])
     nik: str | None = Field(default=None, description='National identity number, 16 digits; sealed.', max_length=64, repr=False, examples=['1372015203880001'])
     phone: str | None = Field(default=None, description='Phone number in any usual form; sealed as E.164.', max_length=64, repr=False, examples=['0812 6600 1122'])
     email: str | None = Field(default=None, description='E-mail address; sealed.', max_length=400, repr=False, examples=['siti@example.org'])
     address: str | None = Field(default=None, description='Address; sealed.', max_length=4000, repr=False, examples=['Jl. Pandan 4, Solok'])
     kelurahan: str | None = Field(default=None, description='Kelurahan, by its Kemendagri code.', max_length=40, examples=['13.72.01.1001'])
     occupation: str | None = Field(default=None, description='Occupation.', max_length=400, examples=['Guru'])
-    education: str | None = Field(default=None, description='Education: none, sd, smp, sma, d1, d2, d3, d4, s1, s2, s3 or other.', max_length=40, examples=['s1'])
+    education: Annotated[str, OpenSet(('none', 'sd', 'smp', 'sma', 'd1', 'd2', 'd3', 'd4', 's1', 's2', 's3', 'other'), is_sent=True)] | None = Field(default=None, description='Education: none, sd, smp, sma, d1, d2, d3, d4, s1, s2, s3 or other.', max_length=40, examples=['s1'])
     school: str | None = Field(default=None, description='School or university.', max_length=400, examples=['SMAN 1 Solok'])
     group: str | None = Field(default=None, description='Class or study programme.', max_length=400, examples=['XI IPA 2'])
     disability: str | None = Field(default=None, description='Disability, if the member mentions one.', max_length=400, examples=['low vision'])
@@ -300,7 +304,7 @@ class ChangedMemberBody(Body):
     note: str | None = Field(default=None, description='Note for desk staff; pages for the member do not show it.', max_length=16000, examples=['Calls before coming.'])
     guardian: GuardianBody | None = Field(default=None, description='Guardian of a child.', examples=[{'name': 'Rahmawati'}])
     responsible: ResponsibleBody | None = Field(default=None, description='Person responsible for an organisation.', examples=[{'name': 'Yusmaniar'}])
-    evidence: list[str] = Field(default=[], description='Documents that staff have seen: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', max_length=20, examples=[['ktp']])
+    evidence: list[Annotated[str, OpenSet(('ktp', 'kia', 'kk', 'birth_certificate', 'student_card', 'passport', 'domicile_letter'), is_sent=True)]] = Field(default=[], description='Documents that staff have seen: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', max_length=20, examples=[['ktp']])
     consents: list[ConsentBody] = Field(default=[], description='Consents that the member gave or withdrew.', max_length=20, examples=[[{'purpose': 'loan_history', 'text_version': '2026-11', 'given': True}]])
 
 
@@ -313,12 +317,13 @@ class SearchBody(Body):
     email: str = Field(default="", description='E-mail address.', max_length=400, repr=False)
     limit: StrictInt = Field(default=20, description='Members on a page.', ge=1, le=100, examples=[20])
     cursor: str = Field(default="", description='The `next` value of the previous page; empty for the first page.', max_length=500)
+    updated_since: Moment | None = Field(default=None, description='Only members that were changed at or after this time, also merged and erased ones, the earliest change first. Without other conditions.', examples=['2026-11-26T00:00:00Z'])
 
 
 class FoundMembers(ResponseModel):
     """A page of members."""
 
-    hits: list[ListedMember] = Field(description='The members, by name; a member whose number matches the query is first.')
+    hits: list[ListedMember] = Field(description='The members, by name; a member whose number matches the query is first. With `updated_since`, the earliest change first.')
     total: int = Field(description='Number of members on all pages, counted up to 200.', examples=[1])
     total_is_capped: bool = Field(description='True when there are more than `total`.')
     next: str | None = Field(default=None, description='Cursor of the next page; null on the last page.')
@@ -359,7 +364,7 @@ class Renewed(ResponseModel):
 class BlockBody(Body):
     """A block, during which a member may not borrow."""
 
-    reason: str = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', max_length=40, examples=['lost_item'])
+    reason: Annotated[str, OpenSet(('lost_item', 'damaged_item', 'unpaid', 'conduct', 'wrong_data', 'other'), is_sent=True)] = Field(description='Reason: lost_item, damaged_item, unpaid, conduct, wrong_data or other.', max_length=40, examples=['lost_item'])
     note: str = Field(default="", description='Note for staff.', max_length=2000, examples=['Two books of the school box.'])
     ends_on: str = Field(default="", description='Last day, ISO 8601; by default none.', max_length=40, examples=['2027-01-31'])
 
@@ -414,22 +419,22 @@ class DataRequest(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     member_id: Uuid = Field(description='Identifier (UUID) of the member.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: Literal['access', 'correction', 'erasure'] = Field(description='Kind of request.', examples=['correction'])
-    how: str = Field(description='web, desk or form.', examples=['web'])
+    how: Annotated[str, OpenSet(('web', 'desk', 'form'), is_sent=False)] = Field(description='Origin: web, desk or form.', examples=['web'])
     by_guardian: bool = Field(description='True when the guardian made the request.')
     text: str | None = Field(default=None, description='Text of the request; stored sealed.', examples=['My address has changed.'])
     received_at: Time = Field(description='Time at which the request was received, UTC.', examples=['2026-11-26T03:12:00Z'])
     due_at: Time = Field(description='Time by which the request must be answered: 72 hours later, UTC.', examples=['2026-11-29T03:12:00Z'])
     answered_at: Time | None = Field(default=None, description='Time of the answer, UTC; null while the request is open.')
-    outcome: str | None = Field(default=None, description='done or refused; null while the request is open.')
+    outcome: Literal['done', 'refused'] | None = Field(default=None, description='Outcome; null while the request is open.')
     answer: str | None = Field(default=None, description='Text of the answer, for the member; stored sealed.')
 
 
 class RequestBody(Body):
     """A request that a member made at the desk or on paper."""
 
-    kind: str = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
+    kind: Annotated[str, OpenSet(('access', 'correction', 'erasure'), is_sent=True)] = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
     text: str = Field(default="", description='What the member asks for; stored sealed.', max_length=8000, repr=False, examples=['My address has changed.'])
-    how: str = Field(default='desk', description='Origin: desk or form.', max_length=40, examples=['desk'])
+    how: Annotated[str, OpenSet(('desk', 'form'), is_sent=True)] = Field(default='desk', description='Origin: desk or form.', max_length=40, examples=['desk'])
     by_guardian: StrictBool = Field(default=False, description='True when the guardian asked.', examples=[False])
 
 
@@ -443,7 +448,7 @@ class NewRequest(ResponseModel):
 class OwnRequestBody(Body):
     """A request of the caller about their own data."""
 
-    kind: str = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
+    kind: Annotated[str, OpenSet(('access', 'correction', 'erasure'), is_sent=True)] = Field(description='Kind of request: access, correction or erasure.', max_length=40, examples=['access'])
     text: str = Field(default="", description='What the member asks for; stored sealed.', max_length=8000, repr=False, examples=['My address has changed.'])
 
 
@@ -463,7 +468,7 @@ class DataRequests(ResponseModel):
 class AnswerBody(Body):
     """The answer to a request."""
 
-    outcome: str = Field(description='Outcome: done or refused.', max_length=40, examples=['done'])
+    outcome: Annotated[str, OpenSet(('done', 'refused'), is_sent=True)] = Field(description='Outcome: done or refused.', max_length=40, examples=['done'])
     answer: str = Field(default="", description='Text for the member; stored sealed. Required with refused.', max_length=8000, repr=False, examples=['The address is changed.'])
 
 
@@ -494,7 +499,7 @@ class OwnConsentBody(Body):
     """An answer to the text of a consent."""
 
     member_id: str = Field(default="", description='Id of a child whose guardian the caller is; empty for the caller.', max_length=64)
-    purpose: str = Field(description='loan_history or news.', max_length=64, examples=['loan_history'])
+    purpose: Annotated[str, OpenSet(('loan_history', 'news'), is_sent=True)] = Field(description='Purpose of the consent: loan_history or news.', max_length=64, examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', max_length=64, examples=['2026-11'])
     given: StrictBool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
 
@@ -540,7 +545,7 @@ class StaffMember(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
     user: str = Field(description='User name.', examples=['budi'])
     name: str = Field(description='Name of the person.', examples=['Budi Santoso'])
-    roles: list[str] = Field(description='Roles; empty when the account is closed: desk, cataloguer, manager or administrator.', examples=[['desk']])
+    roles: list[Annotated[str, OpenSet(('desk', 'cataloguer', 'manager', 'administrator'), is_sent=False)]] = Field(description='Roles; empty when the account is closed: desk, cataloguer, manager or administrator.', examples=[['desk']])
     has_password: bool = Field(description='False until the person uses the one-time link.', examples=[True])
     has_second_factor: bool = Field(description='True when an authenticator is set up.')
     last_sign_in: Time | None = Field(default=None, description='Time of the last sign-in, UTC.')
@@ -560,13 +565,13 @@ class NewStaff(Body):
 
     user: str = Field(description='User name, in lower case.', max_length=32, examples=['budi'])
     name: str = Field(description='Name of the person.', max_length=120, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Budi Santoso'])
-    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[Annotated[str, OpenSet(('desk', 'cataloguer', 'manager', 'administrator'), is_sent=True)], Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class RolesChange(Body):
     """The roles that replace the current ones. An empty list closes the account."""
 
-    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[Annotated[str, OpenSet(('desk', 'cataloguer', 'manager', 'administrator'), is_sent=True)], Field(max_length=32)]] = Field(description='Roles: desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class ApiClient(ResponseModel):
@@ -578,6 +583,10 @@ class ApiClient(ResponseModel):
     added_at: Time = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
     last_used_at: Time | None = Field(default=None, description='Time of the last access token, UTC; updated at most once a minute.')
     revoked_at: Time | None = Field(default=None, description='Time of the revocation, UTC; null while the client is valid.')
+    requests_a_minute: int | None = Field(default=None, description='Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles.', examples=[600])
+    requests_a_day: int | None = Field(default=None, description='Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles.', examples=[50000])
+    records_a_day: int | None = Field(default=None, description='Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles.', examples=[400000])
+    version: int = Field(description='Version of the plan, for If-Match.', examples=[1])
 
 
 class ClientList(ResponseModel):
@@ -593,3 +602,34 @@ class NewClient(Body):
 
     name: str = Field(description='Lower-case letters, digits, dots, underscores, hyphens.', max_length=64, examples=['opac-unand'])
     role: str = Field(description='Role of the program.', max_length=32, examples=['desk'])
+    requests_a_minute: StrictInt | None = Field(default=None, description='Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles.', ge=1, le=1000000000, examples=[600])
+    requests_a_day: StrictInt | None = Field(default=None, description='Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles.', ge=1, le=1000000000, examples=[50000])
+    records_a_day: StrictInt | None = Field(default=None, description='Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles.', ge=1, le=1000000000, examples=[400000])
+
+
+class ChangedClientBody(Body):
+    """The limits of a client that change; null is the default of its role."""
+
+    requests_a_minute: StrictInt | None = Field(default=None, description='Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles.', ge=1, le=1000000000, examples=[600])
+    requests_a_day: StrictInt | None = Field(default=None, description='Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles.', ge=1, le=1000000000, examples=[50000])
+    records_a_day: StrictInt | None = Field(default=None, description='Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles.', ge=1, le=1000000000, examples=[400000])
+
+
+class UsageCount(ResponseModel):
+    """What a client requested on a day by a protocol."""
+
+    client_id: Uuid = Field(description='Identifier of the client (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abce'])
+    client: str = Field(description='Name of the client.', examples=['opac-unand'])
+    day: Day = Field(description='Day in Western Indonesian Time, ISO 8601.', examples=['2026-12-01'])
+    protocol: Annotated[str, OpenSet(('api', 'sru', 'z3950', 'oai', 'daia'), is_sent=False)] = Field(description='The protocol: api, sru, z3950, oai or daia.', examples=['oai'])
+    requests: int = Field(description='Requests, without those that were refused.', examples=[412])
+    records: int = Field(description='Records in the answers.', examples=[40120])
+    refusals: int = Field(description='Requests that were refused because the plan was used up.', examples=[0])
+
+
+class UsageReport(ResponseModel):
+    """The statement of a month."""
+
+    total: int = Field(description='Number of counts.', examples=[1])
+    hits: list[UsageCount] = Field(description='The counts, by client, day and protocol.')
+    next: str | None = Field(default=None, description='Null: the list has one page.')

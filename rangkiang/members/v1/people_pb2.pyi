@@ -535,13 +535,13 @@ class Member(_message.Message):
     title_after: _builtins.str
     """Titles after the name."""
     language: _builtins.str
-    """Language of messages: id or en."""
+    """Language of messages."""
     birth_place: _builtins.str
     """Place of birth."""
     birth_year: _builtins.int
     """Year of birth; 0 when unknown."""
     sex: _builtins.str
-    """female, male or empty."""
+    """Sex; null when unknown."""
     kelurahan: _builtins.str
     """Kelurahan, by its Kemendagri code, digits only."""
     occupation: _builtins.str
@@ -698,18 +698,21 @@ class MemberInList(_message.Message):
     BIRTH_YEAR_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
     IS_BLOCKED_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier (UUID)."""
     number: _builtins.str
-    """Card number."""
+    """Card number; null when the member is not `current`."""
     name: _builtins.str
-    """Name without titles."""
+    """Name without titles; null when the member is erased."""
     title_before: _builtins.str
     """Titles before the name."""
     title_after: _builtins.str
     """Titles after the name."""
     category: _builtins.str
-    """Code of the category."""
+    """Code of the category; null when the member is erased."""
     school: _builtins.str
     """School or university."""
     group: _builtins.str
@@ -720,6 +723,14 @@ class MemberInList(_message.Message):
     """Last day of the membership, ISO 8601; null when the membership has no end."""
     is_blocked: _builtins.bool
     """True when a block is in force."""
+    state: _builtins.str
+    """Only lists with `updated_since` have members that were merged into another or erased."""
+    merged_into: _builtins.str
+    """Identifier (UUID) of the member that this one was merged into."""
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last change of the member, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -734,10 +745,13 @@ class MemberInList(_message.Message):
         birth_year: _builtins.int = ...,
         expires_on: _builtins.str = ...,
         is_blocked: _builtins.bool = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        state: _builtins.str = ...,
+        merged_into: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_year", b"birth_year", "category", b"category", "expires_on", b"expires_on", "group", b"group", "id", b"id", "is_blocked", b"is_blocked", "name", b"name", "number", b"number", "school", b"school", "title_after", b"title_after", "title_before", b"title_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_year", b"birth_year", "category", b"category", "expires_on", b"expires_on", "group", b"group", "id", b"id", "is_blocked", b"is_blocked", "merged_into", b"merged_into", "name", b"name", "number", b"number", "school", b"school", "state", b"state", "title_after", b"title_after", "title_before", b"title_before", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -862,15 +876,19 @@ class GetMemberRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    SHOWS_NIK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    shows_nik: _builtins.bool
+    """The caller shows the national identity number to a person; the audit records it as an act of its own."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        shows_nik: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "shows_nik", b"shows_nik"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -881,16 +899,20 @@ class GetMemberReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_FIELD_NUMBER: _builtins.int
+    WAS_RENEWED_TODAY_FIELD_NUMBER: _builtins.int
+    was_renewed_today: _builtins.bool
+    """The membership was renewed today, in the zone of the institution."""
     @_builtins.property
     def member(self) -> Global___Member: ...
     def __init__(
         self,
         *,
         member: Global___Member | None = ...,
+        was_renewed_today: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["member", b"member"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "was_renewed_today", b"was_renewed_today"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -970,6 +992,7 @@ class SearchMembersRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     BY_CONTACT_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     q: _builtins.str
     """Words of the name, a number, school or class, or a phone number."""
     nik: _builtins.str
@@ -983,6 +1006,12 @@ class SearchMembersRequest(_message.Message):
     cursor: _builtins.str
     """The `next` value of the previous page; empty for the first page."""
     by_contact: _builtins.bool
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """Only members that were changed at or after this time, also merged and erased ones, the earliest change first. Without
+        other conditions.
+        """
+
     def __init__(
         self,
         *,
@@ -993,10 +1022,11 @@ class SearchMembersRequest(_message.Message):
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
         by_contact: _builtins.bool = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_contact", b"by_contact", "cursor", b"cursor", "email", b"email", "limit", b"limit", "nik", b"nik", "phone", b"phone", "q", b"q"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_contact", b"by_contact", "cursor", b"cursor", "email", b"email", "limit", b"limit", "nik", b"nik", "phone", b"phone", "q", b"q", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1020,7 +1050,9 @@ class SearchMembersReply(_message.Message):
     """Cursor of the next page; null on the last page."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberInList]:
-        """The members, by name; a member whose number matches the query is first."""
+        """The members, by name; a member whose number matches the query is first. With `updated_since`, the earliest change
+        first.
+        """
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_o
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xb3\x04\n\x0b\x44\x61taRequest\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12=\n\tmember_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\x04kind\x18\x03 \x01(\tB/\xea\xc7\x18+\x12\ncorrection:\x06\x61\x63\x63\x65ss:\ncorrection:\x07\x65rasure@\x01\x12\x16\n\x03how\x18\x04 \x01(\tB\t\xea\xc7\x18\x05\x12\x03web\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12.\n\x04text\x18\x06 \x01(\tB \xea\xc7\x18\x1c\x12\x17My address has changed.\x80\x01\x01\x12K\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T03:12:00Z\x12\x46\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z\x12\x38\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x18\n\x07outcome\x18\n \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x17\n\x06\x61nswer\x18\x0b \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0f\xca\xc1\x18\x0b\x44\x61taRequest\"\x85\x02\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x46\n\x04kind\x18\x02 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01\x12+\n\x03how\x18\x04 \x01(\tB\x1e\xea\xc7\x18\x1a\x12\x04\x64\x65sk\x18(:\x04\x64\x65sk:\x04\x66ormR\x04\x64\x65sk\x12 \n\x0b\x62y_guardian\x18\x05 \x01(\x08\x42\x0b\xea\xc7\x18\x07\x12\x05\x66\x61lse:\x0f\xd2\xc1\x18\x0bRequestBody\"\xa5\x01\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12\x46\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z:\x0e\xca\xc1\x18\nNewRequest\"\xa8\x01\n\x18\x41\x64\x64OwnDataRequestRequest\x12\x46\n\x04kind\x18\x01 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x02 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01:\x12\xd2\xc1\x18\x0eOwnRequestBody\"P\n\x16\x41\x64\x64OwnDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x15GetDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\"I\n\x13GetDataRequestReply\x12\x32\n\x07request\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.DataRequest\"L\n\x17ListDataRequestsRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\n\x06member\x18@:\x15\xea\xc1\x18\x11\x44\x61taRequestsQuery\"\xb7\x01\n\x15ListDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\x12\'\n\x08has_more\x18\x02 \x01(\x08\x42\x15\xea\xc7\x18\x11\n\x0ftotal_is_capped:4\xca\xc1\x18\x0c\x44\x61taRequests\xda\xc1\x18 Number of requests in this list.\"\x1c\n\x1aListOwnDataRequestsRequest\"[\n\x18ListOwnDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\"\xa2\x01\n\x18\x41nswerDataRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12.\n\x07outcome\x18\x02 \x01(\tB\x1d\xea\xc7\x18\x19\x12\x04\x64one\x18(:\x04\x64one:\x07refusedH\x01\x12\x32\n\x06\x61nswer\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17The address is changed.\x18\xc0>`\x01:\x0e\xd2\xc1\x18\nAnswerBody\"^\n\x16\x41nswerDataRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd:\x0c\xca\xc1\x18\x08\x41nswered\"\x18\n\x16ListOwnConsentsRequest\"\xb2\x01\n\x0ePersonConsents\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nSiti Rahma\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"~\n\x14ListOwnConsentsReply\x12@\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsentsB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\x0bOwnConsents\xda\xc1\x18\x11Number of people.\"\xb7\x01\n\x17\x41nswerOwnConsentRequest\x12\x19\n\tmember_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18@\x12\'\n\x07purpose\x18\x02 \x01(\tB\x16\xea\xc7\x18\x12\x12\x0cloan_history\x18@H\x01\x12\'\n\x0ctext_version\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x07\x32\x30\x32\x36-11\x18@H\x01\x12\x1b\n\x05given\x18\x04 \x01(\x08\x42\x0c\xea\xc7\x18\x08\x12\x04trueH\x01:\x12\xd2\xc1\x18\x0eOwnConsentBody\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"y\n\x14\x45xportOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xd5\x04\n\x0b\x44\x61taRequest\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12=\n\tmember_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\x04kind\x18\x03 \x01(\tB/\xea\xc7\x18+\x12\ncorrection:\x06\x61\x63\x63\x65ss:\ncorrection:\x07\x65rasure@\x01\x12\'\n\x03how\x18\x04 \x01(\tB\x1a\xea\xc7\x18\x16\x12\x03web:\x03web:\x04\x64\x65sk:\x04\x66orm\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12.\n\x04text\x18\x06 \x01(\tB \xea\xc7\x18\x1c\x12\x17My address has changed.\x80\x01\x01\x12K\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-26T03:12:00Z\x12\x46\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z\x12\x38\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12)\n\x07outcome\x18\n \x01(\tB\x18\xea\xc7\x18\x14:\x04\x64one:\x07refused@\x01\x80\x01\x01\x12\x17\n\x06\x61nswer\x18\x0b \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0f\xca\xc1\x18\x0b\x44\x61taRequest\"\x85\x02\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x46\n\x04kind\x18\x02 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01\x12+\n\x03how\x18\x04 \x01(\tB\x1e\xea\xc7\x18\x1a\x12\x04\x64\x65sk\x18(:\x04\x64\x65sk:\x04\x66ormR\x04\x64\x65sk\x12 \n\x0b\x62y_guardian\x18\x05 \x01(\x08\x42\x0b\xea\xc7\x18\x07\x12\x05\x66\x61lse:\x0f\xd2\xc1\x18\x0bRequestBody\"\xa5\x01\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd\x12\x46\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-29T03:12:00Z:\x0e\xca\xc1\x18\nNewRequest\"\xa8\x01\n\x18\x41\x64\x64OwnDataRequestRequest\x12\x46\n\x04kind\x18\x01 \x01(\tB8\xea\xc7\x18\x34\x12\x06\x61\x63\x63\x65ss\x18(H\x01\x8a\x01%rangkiang.members.v1.DataRequest.kind\x12\x30\n\x04text\x18\x02 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17My address has changed.\x18\xc0>`\x01:\x12\xd2\xc1\x18\x0eOwnRequestBody\"P\n\x16\x41\x64\x64OwnDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x15GetDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\"I\n\x13GetDataRequestReply\x12\x32\n\x07request\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.DataRequest\"L\n\x17ListDataRequestsRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\n\x06member\x18@:\x15\xea\xc1\x18\x11\x44\x61taRequestsQuery\"\xb7\x01\n\x15ListDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\x12\'\n\x08has_more\x18\x02 \x01(\x08\x42\x15\xea\xc7\x18\x11\n\x0ftotal_is_capped:4\xca\xc1\x18\x0c\x44\x61taRequests\xda\xc1\x18 Number of requests in this list.\"\x1c\n\x1aListOwnDataRequestsRequest\"[\n\x18ListOwnDataRequestsReply\x12?\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestB\n\xea\xc7\x18\x06\n\x04hits\"\xa2\x01\n\x18\x41nswerDataRequestRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12.\n\x07outcome\x18\x02 \x01(\tB\x1d\xea\xc7\x18\x19\x12\x04\x64one\x18(:\x04\x64one:\x07refusedH\x01\x12\x32\n\x06\x61nswer\x18\x03 \x01(\tB\"\xea\xc7\x18\x1e\x12\x17The address is changed.\x18\xc0>`\x01:\x0e\xd2\xc1\x18\nAnswerBody\"^\n\x16\x41nswerDataRequestReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f08-23456789abcd:\x0c\xca\xc1\x18\x08\x41nswered\"\x18\n\x16ListOwnConsentsRequest\"\xb2\x01\n\x0ePersonConsents\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\x04name\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\nSiti Rahma\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"~\n\x14ListOwnConsentsReply\x12@\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsentsB\n\xea\xc7\x18\x06\n\x04hits:$\xca\xc1\x18\x0bOwnConsents\xda\xc1\x18\x11Number of people.\"\xde\x01\n\x17\x41nswerOwnConsentRequest\x12\x19\n\tmember_id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02\x18@\x12N\n\x07purpose\x18\x02 \x01(\tB=\xea\xc7\x18\x39\x12\x0cloan_history\x18@H\x01\x8a\x01$rangkiang.members.v1.Consent.purpose\x12\'\n\x0ctext_version\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x07\x32\x30\x32\x36-11\x18@H\x01\x12\x1b\n\x05given\x18\x04 \x01(\x08\x42\x0c\xea\xc7\x18\x08\x12\x04trueH\x01:\x12\xd2\xc1\x18\x0eOwnConsentBody\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"y\n\x14\x45xportOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['kind']._serialized_options = b'\352\307\030+\022\ncorrection:\006access:\ncorrection:\007erasure@\001'
   _globals['_DATAREQUEST'].fields_by_name['how']._loaded_options = None
-  _globals['_DATAREQUEST'].fields_by_name['how']._serialized_options = b'\352\307\030\005\022\003web'
+  _globals['_DATAREQUEST'].fields_by_name['how']._serialized_options = b'\352\307\030\026\022\003web:\003web:\004desk:\004form'
   _globals['_DATAREQUEST'].fields_by_name['text']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['text']._serialized_options = b'\352\307\030\034\022\027My address has changed.\200\001\001'
   _globals['_DATAREQUEST'].fields_by_name['received_at']._loaded_options = None
@@ -51,7 +51,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAREQUEST'].fields_by_name['answered_at']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['answered_at']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_DATAREQUEST'].fields_by_name['outcome']._loaded_options = None
-  _globals['_DATAREQUEST'].fields_by_name['outcome']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_DATAREQUEST'].fields_by_name['outcome']._serialized_options = b'\352\307\030\024:\004done:\007refused@\001\200\001\001'
   _globals['_DATAREQUEST'].fields_by_name['answer']._loaded_options = None
   _globals['_DATAREQUEST'].fields_by_name['answer']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_DATAREQUEST']._loaded_options = None
@@ -115,7 +115,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['member_id']._loaded_options = None
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['member_id']._serialized_options = b'\352\307\030\002\030@'
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['purpose']._loaded_options = None
-  _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['purpose']._serialized_options = b'\352\307\030\022\022\014loan_history\030@H\001'
+  _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['purpose']._serialized_options = b'\352\307\0309\022\014loan_history\030@H\001\212\001$rangkiang.members.v1.Consent.purpose'
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['text_version']._loaded_options = None
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['text_version']._serialized_options = b'\352\307\030\r\022\0072026-11\030@H\001'
   _globals['_ANSWEROWNCONSENTREQUEST'].fields_by_name['given']._loaded_options = None
@@ -123,47 +123,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWEROWNCONSENTREQUEST']._loaded_options = None
   _globals['_ANSWEROWNCONSENTREQUEST']._serialized_options = b'\322\301\030\016OwnConsentBody'
   _globals['_DATAREQUEST']._serialized_start=165
-  _globals['_DATAREQUEST']._serialized_end=728
-  _globals['_ADDDATAREQUESTREQUEST']._serialized_start=731
-  _globals['_ADDDATAREQUESTREQUEST']._serialized_end=992
-  _globals['_ADDDATAREQUESTREPLY']._serialized_start=995
-  _globals['_ADDDATAREQUESTREPLY']._serialized_end=1160
-  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_start=1163
-  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_end=1331
-  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_start=1333
-  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_end=1413
-  _globals['_GETDATAREQUESTREQUEST']._serialized_start=1415
-  _globals['_GETDATAREQUESTREQUEST']._serialized_end=1450
-  _globals['_GETDATAREQUESTREPLY']._serialized_start=1452
-  _globals['_GETDATAREQUESTREPLY']._serialized_end=1525
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=1527
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=1603
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=1606
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=1789
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=1791
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=1819
-  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_start=1821
-  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_end=1912
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=1915
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=2077
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=2079
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=2173
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=2175
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=2199
-  _globals['_PERSONCONSENTS']._serialized_start=2202
-  _globals['_PERSONCONSENTS']._serialized_end=2380
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=2382
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=2508
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=2511
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=2694
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=2696
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=2719
-  _globals['_EXPORTMEMBERREQUEST']._serialized_start=2721
-  _globals['_EXPORTMEMBERREQUEST']._serialized_end=2754
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=2756
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=2780
-  _globals['_EXPORTMEMBERREPLY']._serialized_start=2782
-  _globals['_EXPORTMEMBERREPLY']._serialized_end=2900
-  _globals['_EXPORTOWNMEMBERREPLY']._serialized_start=2902
-  _globals['_EXPORTOWNMEMBERREPLY']._serialized_end=3023
+  _globals['_DATAREQUEST']._serialized_end=762
+  _globals['_ADDDATAREQUESTREQUEST']._serialized_start=765
+  _globals['_ADDDATAREQUESTREQUEST']._serialized_end=1026
+  _globals['_ADDDATAREQUESTREPLY']._serialized_start=1029
+  _globals['_ADDDATAREQUESTREPLY']._serialized_end=1194
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_start=1197
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_end=1365
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_start=1367
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_end=1447
+  _globals['_GETDATAREQUESTREQUEST']._serialized_start=1449
+  _globals['_GETDATAREQUESTREQUEST']._serialized_end=1484
+  _globals['_GETDATAREQUESTREPLY']._serialized_start=1486
+  _globals['_GETDATAREQUESTREPLY']._serialized_end=1559
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=1561
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=1637
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=1640
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=1823
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=1825
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=1853
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_start=1855
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_end=1946
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=1949
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=2111
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=2113
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=2207
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=2209
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=2233
+  _globals['_PERSONCONSENTS']._serialized_start=2236
+  _globals['_PERSONCONSENTS']._serialized_end=2414
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=2416
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=2542
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=2545
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=2767
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=2769
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=2792
+  _globals['_EXPORTMEMBERREQUEST']._serialized_start=2794
+  _globals['_EXPORTMEMBERREQUEST']._serialized_end=2827
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=2829
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=2853
+  _globals['_EXPORTMEMBERREPLY']._serialized_start=2855
+  _globals['_EXPORTMEMBERREPLY']._serialized_end=2973
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_start=2975
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_end=3096
 # @@protoc_insertion_point(module_scope)

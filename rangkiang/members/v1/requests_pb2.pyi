@@ -44,13 +44,13 @@ class DataRequest(_message.Message):
     kind: _builtins.str
     """Kind of request."""
     how: _builtins.str
-    """web, desk or form."""
+    """Origin."""
     by_guardian: _builtins.bool
     """True when the guardian made the request."""
     text: _builtins.str
     """Text of the request; stored sealed."""
     outcome: _builtins.str
-    """done or refused; null while the request is open."""
+    """Outcome; null while the request is open."""
     answer: _builtins.str
     """Text of the answer, for the member; stored sealed."""
     @_builtins.property
@@ -465,7 +465,7 @@ class AnswerOwnConsentRequest(_message.Message):
     member_id: _builtins.str
     """Id of a child whose guardian the caller is; empty for the caller."""
     purpose: _builtins.str
-    """loan_history or news."""
+    """Purpose of the consent."""
     text_version: _builtins.str
     """Version of the text that was read."""
     given: _builtins.bool

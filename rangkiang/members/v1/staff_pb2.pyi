@@ -74,6 +74,70 @@ class StaffMember(_message.Message):
 Global___StaffMember: _TypeAlias = StaffMember  # noqa: Y015
 
 @_typing.final
+class NameStaffRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of these the first 200 are read."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameStaffRequest: _TypeAlias = NameStaffRequest  # noqa: Y015
+
+@_typing.final
+class NameStaffReply(_message.Message):
+    """The names of staff of the caller's institution, also of closed accounts; unknown ids are absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class NamesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        names: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameStaffReply: _TypeAlias = NameStaffReply  # noqa: Y015
+
+@_typing.final
 class GetStaffRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -136,16 +200,22 @@ class GetClientReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_FIELD_NUMBER: _builtins.int
+    DEFAULT_PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def client(self) -> Global___Client: ...
+    @_builtins.property
+    def default_plan(self) -> Global___UsagePlan:
+        """The limits that count where the client has none of its own."""
+
     def __init__(
         self,
         *,
         client: Global___Client | None = ...,
+        default_plan: Global___UsagePlan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "default_plan", b"default_plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "default_plan", b"default_plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,12 +423,24 @@ class Client(_message.Message):
     ADDED_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_MINUTE_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_DAY_FIELD_NUMBER: _builtins.int
+    RECORDS_A_DAY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier (UUID): the `client_id`."""
     name: _builtins.str
     """Name of the program."""
     role: _builtins.str
     """Role of the program."""
+    requests_a_minute: _builtins.int
+    """Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles."""
+    requests_a_day: _builtins.int
+    """Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles."""
+    records_a_day: _builtins.int
+    """Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles."""
+    version: _builtins.int
+    """Version of the plan, for If-Match."""
     @_builtins.property
     def added_at(self) -> _timestamp_pb2.Timestamp:
         """Time at which the program was added, UTC."""
@@ -380,10 +462,14 @@ class Client(_message.Message):
         added_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         revoked_at: _timestamp_pb2.Timestamp | None = ...,
+        requests_a_minute: _builtins.int = ...,
+        requests_a_day: _builtins.int = ...,
+        records_a_day: _builtins.int = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["added_at", b"added_at", "last_used_at", b"last_used_at", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_at", b"added_at", "id", b"id", "last_used_at", b"last_used_at", "name", b"name", "revoked_at", b"revoked_at", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_at", b"added_at", "id", b"id", "last_used_at", b"last_used_at", "name", b"name", "records_a_day", b"records_a_day", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute", "revoked_at", b"revoked_at", "role", b"role", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,6 +515,47 @@ class ListClientsReply(_message.Message):
 Global___ListClientsReply: _TypeAlias = ListClientsReply  # noqa: Y015
 
 @_typing.final
+class UsagePlan(_message.Message):
+    """What a client may request, and what it has used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_MINUTE_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_DAY_FIELD_NUMBER: _builtins.int
+    RECORDS_A_DAY_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    requests_a_minute: _builtins.int
+    """0: no limit."""
+    requests_a_day: _builtins.int
+    records_a_day: _builtins.int
+    day: _builtins.str
+    """The day of the counts, ISO 8601."""
+    requests: _builtins.int
+    records: _builtins.int
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        requests_a_minute: _builtins.int = ...,
+        requests_a_day: _builtins.int = ...,
+        records_a_day: _builtins.int = ...,
+        day: _builtins.str = ...,
+        requests: _builtins.int = ...,
+        records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "day", b"day", "records", b"records", "records_a_day", b"records_a_day", "requests", b"requests", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsagePlan: _TypeAlias = UsagePlan  # noqa: Y015
+
+@_typing.final
 class AddClientRequest(_message.Message):
     """A program of another system."""
 
@@ -436,21 +563,44 @@ class AddClientRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_MINUTE_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_DAY_FIELD_NUMBER: _builtins.int
+    RECORDS_A_DAY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Lower-case letters, digits, dots, underscores, hyphens."""
     role: _builtins.str
     """Role of the program."""
+    requests_a_minute: _builtins.int
+    """Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles."""
+    requests_a_day: _builtins.int
+    """Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles."""
+    records_a_day: _builtins.int
+    """Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         role: _builtins.str = ...,
+        requests_a_minute: _builtins.int | None = ...,
+        requests_a_day: _builtins.int | None = ...,
+        records_a_day: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day", "_requests_a_day", b"_requests_a_day", "_requests_a_minute", b"_requests_a_minute", "records_a_day", b"records_a_day", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day", "_requests_a_day", b"_requests_a_day", "_requests_a_minute", b"_requests_a_minute", "name", b"name", "records_a_day", b"records_a_day", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__records_a_day: _TypeAlias = _typing.Literal["records_a_day"]  # noqa: Y015
+    _WhichOneofArgType__records_a_day: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day"]  # noqa: Y015
+    _WhichOneofReturnType__requests_a_day: _TypeAlias = _typing.Literal["requests_a_day"]  # noqa: Y015
+    _WhichOneofArgType__requests_a_day: _TypeAlias = _typing.Literal["_requests_a_day", b"_requests_a_day"]  # noqa: Y015
+    _WhichOneofReturnType__requests_a_minute: _TypeAlias = _typing.Literal["requests_a_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_a_minute: _TypeAlias = _typing.Literal["_requests_a_minute", b"_requests_a_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__records_a_day) -> _WhichOneofReturnType__records_a_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_a_day) -> _WhichOneofReturnType__requests_a_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_a_minute) -> _WhichOneofReturnType__requests_a_minute | None: ...
 
 Global___AddClientRequest: _TypeAlias = AddClientRequest  # noqa: Y015
 
@@ -476,6 +626,216 @@ class AddClientReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddClientReply: _TypeAlias = AddClientReply  # noqa: Y015
+
+@_typing.final
+class ChangeClientRequest(_message.Message):
+    """The limits of a client that change; null is the default of its role."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_MINUTE_FIELD_NUMBER: _builtins.int
+    REQUESTS_A_DAY_FIELD_NUMBER: _builtins.int
+    RECORDS_A_DAY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    """The version that the caller has read."""
+    requests_a_minute: _builtins.int
+    """Most requests a minute; null: PARTNER_REQUESTS_A_MINUTE for partners, RATE_LIMIT for other roles."""
+    requests_a_day: _builtins.int
+    """Most requests a day, Western Indonesian Time; null: PARTNER_REQUESTS_A_DAY for partners, no limit for other roles."""
+    records_a_day: _builtins.int
+    """Most records a day, Western Indonesian Time; null: PARTNER_RECORDS_A_DAY for partners, no limit for other roles."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        requests_a_minute: _builtins.int | None = ...,
+        requests_a_day: _builtins.int | None = ...,
+        records_a_day: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day", "_requests_a_day", b"_requests_a_day", "_requests_a_minute", b"_requests_a_minute", "records_a_day", b"records_a_day", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day", "_requests_a_day", b"_requests_a_day", "_requests_a_minute", b"_requests_a_minute", "id", b"id", "records_a_day", b"records_a_day", "requests_a_day", b"requests_a_day", "requests_a_minute", b"requests_a_minute", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__records_a_day: _TypeAlias = _typing.Literal["records_a_day"]  # noqa: Y015
+    _WhichOneofArgType__records_a_day: _TypeAlias = _typing.Literal["_records_a_day", b"_records_a_day"]  # noqa: Y015
+    _WhichOneofReturnType__requests_a_day: _TypeAlias = _typing.Literal["requests_a_day"]  # noqa: Y015
+    _WhichOneofArgType__requests_a_day: _TypeAlias = _typing.Literal["_requests_a_day", b"_requests_a_day"]  # noqa: Y015
+    _WhichOneofReturnType__requests_a_minute: _TypeAlias = _typing.Literal["requests_a_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_a_minute: _TypeAlias = _typing.Literal["_requests_a_minute", b"_requests_a_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__records_a_day) -> _WhichOneofReturnType__records_a_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_a_day) -> _WhichOneofReturnType__requests_a_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_a_minute) -> _WhichOneofReturnType__requests_a_minute | None: ...
+
+Global___ChangeClientRequest: _TypeAlias = ChangeClientRequest  # noqa: Y015
+
+@_typing.final
+class ChangeClientReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def client(self) -> Global___Client: ...
+    def __init__(
+        self,
+        *,
+        client: Global___Client | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeClientReply: _TypeAlias = ChangeClientReply  # noqa: Y015
+
+@_typing.final
+class CountUsageRequest(_message.Message):
+    """A batch of counts of one process, and the clients whose plans it needs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    CLIENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageCount]: ...
+    @_builtins.property
+    def client_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___UsageCount] | None = ...,
+        client_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ids", b"client_ids", "counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountUsageRequest: _TypeAlias = CountUsageRequest  # noqa: Y015
+
+@_typing.final
+class CountUsageReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsagePlan]:
+        """Unknown and revoked clients are left out."""
+
+    def __init__(
+        self,
+        *,
+        plans: _abc.Iterable[Global___UsagePlan] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plans", b"plans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountUsageReply: _TypeAlias = CountUsageReply  # noqa: Y015
+
+@_typing.final
+class ReportUsageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """ISO 8601: "2026-12"."""
+    client_id: _builtins.str
+    """Id of a client; empty: all clients that the caller may see."""
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "month", b"month"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportUsageRequest: _TypeAlias = ReportUsageRequest  # noqa: Y015
+
+@_typing.final
+class ReportUsageReply(_message.Message):
+    """The statement of a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageCount]:
+        """The counts, by client, day and protocol."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___UsageCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportUsageReply: _TypeAlias = ReportUsageReply  # noqa: Y015
+
+@_typing.final
+class UsageCount(_message.Message):
+    """What a client requested on a day by a protocol."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Identifier of the client (UUID)."""
+    client: _builtins.str
+    """Name of the client."""
+    day: _builtins.str
+    """Day in Western Indonesian Time, ISO 8601."""
+    protocol: _builtins.str
+    """The protocol."""
+    requests: _builtins.int
+    """Requests, without those that were refused."""
+    records: _builtins.int
+    """Records in the answers."""
+    refusals: _builtins.int
+    """Requests that were refused because the plan was used up."""
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        client: _builtins.str = ...,
+        day: _builtins.str = ...,
+        protocol: _builtins.str = ...,
+        requests: _builtins.int = ...,
+        records: _builtins.int = ...,
+        refusals: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "client_id", b"client_id", "day", b"day", "protocol", b"protocol", "records", b"records", "refusals", b"refusals", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageCount: _TypeAlias = UsageCount  # noqa: Y015
 
 @_typing.final
 class RevokeClientRequest(_message.Message):

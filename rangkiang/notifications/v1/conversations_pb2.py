@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/conversations.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"9\n\x16ReceiveWhatsAppRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\":\n\x14ReceiveWhatsAppReply\x12\x10\n\x08statuses\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\"4\n\x15VerifyWhatsAppRequest\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"\x15\n\x13VerifyWhatsAppReply\"\x8b\x01\n\x18ListConversationsRequest\x12!\n\x05state\x18\x01 \x01(\tB\x12\xea\xc7\x18\x0e:\x04open:\x04\x64one@\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x03 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x16\xea\xc1\x18\x12\x43onversationsQuery\"\xc5\x01\n\x16ListConversationsReply\x12K\n\rconversations\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.ConversationB\n\xea\xc7\x18\x06\n\x04hits\x12\x16\n\x05total\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x11\xca\xc1\x18\rConversations\"$\n\x16GetConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"d\n\x14GetConversationReply\x12>\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.Conversation\x12\x0c\n\x04zone\x18\x02 \x01(\t\"%\n\x17TakeConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"2\n\x15TakeConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"\xac\x04\n\x0c\x43onversation\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12@\n\tmember_id\x18\x02 \x01(\tB-\xea\xc7\x18)\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x80\x01\x01\x12\x1f\n\x07\x63hannel\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08whatsapp\x12(\n\x07\x61\x64\x64ress\x18\x04 \x01(\tB\x17\xea\xc7\x18\x13\x12\x0e+6281266001133\x80\x01\x01\x12\x19\n\x05state\x18\x05 \x01(\tB\n\xea\xc7\x18\x06\x12\x04open\x12G\n\x07last_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x12L\n\x0cwindow_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-25T03:12:00Z\x12\x41\n\x08messages\x18\x08 \x03(\x0b\x32/.rangkiang.notifications.v1.ConversationMessage\x12\x19\n\x08taken_by\x18\t \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x35\n\x08taken_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x10\xca\xc1\x18\x0c\x43onversation\"\x99\x02\n\x13\x43onversationMessage\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\nis_inbound\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12.\n\x04text\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x17\x41pakah hari Sabtu buka?\x80\x01\x01\x12\x1d\n\x05state\x18\x04 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08received\x12\x42\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:01Z:\x17\xca\xc1\x18\x13\x43onversationMessage\"u\n\x18ReplyConversationRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x36\n\x04text\x18\x02 \x01(\tB(\xea\xc7\x18$\x12\x1a\x42\x61ik, kami simpan bukunya.\x18\xe8\x07H\x01\x90\x01\x01:\r\xd2\xc1\x18\tReplyBody\"&\n\x18\x43loseConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x82\x01\n\x16ReplyConversationReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x19\n\x05state\x18\x02 \x01(\tB\n\xea\xc7\x18\x06\x12\x04\x64one:\x15\xca\xc1\x18\x11\x43onversationState\"3\n\x16\x43loseConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/conversations.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"9\n\x16ReceiveWhatsAppRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\":\n\x14ReceiveWhatsAppReply\x12\x10\n\x08statuses\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\"4\n\x15VerifyWhatsAppRequest\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"\x15\n\x13VerifyWhatsAppReply\"\x8b\x01\n\x18ListConversationsRequest\x12!\n\x05state\x18\x01 \x01(\tB\x12\xea\xc7\x18\x0e:\x04open:\x04\x64one@\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x03 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x16\xea\xc1\x18\x12\x43onversationsQuery\"\xc5\x01\n\x16ListConversationsReply\x12K\n\rconversations\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.ConversationB\n\xea\xc7\x18\x06\n\x04hits\x12\x16\n\x05total\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x11\xca\xc1\x18\rConversations\"$\n\x16GetConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"d\n\x14GetConversationReply\x12>\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.Conversation\x12\x0c\n\x04zone\x18\x02 \x01(\t\"%\n\x17TakeConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"2\n\x15TakeConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"\xb8\x04\n\x0c\x43onversation\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12@\n\tmember_id\x18\x02 \x01(\tB-\xea\xc7\x18)\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x80\x01\x01\x12\x1f\n\x07\x63hannel\x18\x03 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08whatsapp\x12(\n\x07\x61\x64\x64ress\x18\x04 \x01(\tB\x17\xea\xc7\x18\x13\x12\x0e+6281266001133\x80\x01\x01\x12%\n\x05state\x18\x05 \x01(\tB\x16\xea\xc7\x18\x12\x12\x04open:\x04open:\x04\x64one\x12G\n\x07last_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x12L\n\x0cwindow_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-25T03:12:00Z\x12\x41\n\x08messages\x18\x08 \x03(\x0b\x32/.rangkiang.notifications.v1.ConversationMessage\x12\x19\n\x08taken_by\x18\t \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x35\n\x08taken_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x10\xca\xc1\x18\x0c\x43onversation\"\xd6\x02\n\x13\x43onversationMessage\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1e\n\nis_inbound\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true\x12.\n\x04text\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x17\x41pakah hari Sabtu buka?\x80\x01\x01\x12Z\n\x05state\x18\x04 \x01(\tBK\xea\xc7\x18G\x12\x08received:\x08received:\x08\x61nswered:\x07waiting:\x07sending:\x04sent:\x06\x66\x61iled:\x07unknown\x12\x42\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:01Z:\x17\xca\xc1\x18\x13\x43onversationMessage\"u\n\x18ReplyConversationRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x36\n\x04text\x18\x02 \x01(\tB(\xea\xc7\x18$\x12\x1a\x42\x61ik, kami simpan bukunya.\x18\xe8\x07H\x01\x90\x01\x01:\r\xd2\xc1\x18\tReplyBody\"&\n\x18\x43loseConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x90\x01\n\x16ReplyConversationReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\'\n\x05state\x18\x02 \x01(\tB\x18\xea\xc7\x18\x14\x12\x04\x64one:\x04open:\x04\x64one@\x01:\x15\xca\xc1\x18\x11\x43onversationState\"3\n\x16\x43loseConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,7 +60,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSATION'].fields_by_name['address']._loaded_options = None
   _globals['_CONVERSATION'].fields_by_name['address']._serialized_options = b'\352\307\030\023\022\016+6281266001133\200\001\001'
   _globals['_CONVERSATION'].fields_by_name['state']._loaded_options = None
-  _globals['_CONVERSATION'].fields_by_name['state']._serialized_options = b'\352\307\030\006\022\004open'
+  _globals['_CONVERSATION'].fields_by_name['state']._serialized_options = b'\352\307\030\022\022\004open:\004open:\004done'
   _globals['_CONVERSATION'].fields_by_name['last_at']._loaded_options = None
   _globals['_CONVERSATION'].fields_by_name['last_at']._serialized_options = b'\352\307\030\026\022\0242026-11-24T03:12:00Z'
   _globals['_CONVERSATION'].fields_by_name['window_until']._loaded_options = None
@@ -78,7 +78,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSATIONMESSAGE'].fields_by_name['text']._loaded_options = None
   _globals['_CONVERSATIONMESSAGE'].fields_by_name['text']._serialized_options = b'\352\307\030\034\022\027Apakah hari Sabtu buka?\200\001\001'
   _globals['_CONVERSATIONMESSAGE'].fields_by_name['state']._loaded_options = None
-  _globals['_CONVERSATIONMESSAGE'].fields_by_name['state']._serialized_options = b'\352\307\030\n\022\010received'
+  _globals['_CONVERSATIONMESSAGE'].fields_by_name['state']._serialized_options = b'\352\307\030G\022\010received:\010received:\010answered:\007waiting:\007sending:\004sent:\006failed:\007unknown'
   _globals['_CONVERSATIONMESSAGE'].fields_by_name['at']._loaded_options = None
   _globals['_CONVERSATIONMESSAGE'].fields_by_name['at']._serialized_options = b'\352\307\030\026\022\0242026-11-24T03:12:01Z'
   _globals['_CONVERSATIONMESSAGE']._loaded_options = None
@@ -92,7 +92,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLYCONVERSATIONREPLY'].fields_by_name['id']._loaded_options = None
   _globals['_REPLYCONVERSATIONREPLY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f05-23456789abcd'
   _globals['_REPLYCONVERSATIONREPLY'].fields_by_name['state']._loaded_options = None
-  _globals['_REPLYCONVERSATIONREPLY'].fields_by_name['state']._serialized_options = b'\352\307\030\006\022\004done'
+  _globals['_REPLYCONVERSATIONREPLY'].fields_by_name['state']._serialized_options = b'\352\307\030\024\022\004done:\004open:\004done@\001'
   _globals['_REPLYCONVERSATIONREPLY']._loaded_options = None
   _globals['_REPLYCONVERSATIONREPLY']._serialized_options = b'\312\301\030\021ConversationState'
   _globals['_RECEIVEWHATSAPPREQUEST']._serialized_start=146
@@ -116,15 +116,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAKECONVERSATIONREPLY']._serialized_start=863
   _globals['_TAKECONVERSATIONREPLY']._serialized_end=913
   _globals['_CONVERSATION']._serialized_start=916
-  _globals['_CONVERSATION']._serialized_end=1472
-  _globals['_CONVERSATIONMESSAGE']._serialized_start=1475
-  _globals['_CONVERSATIONMESSAGE']._serialized_end=1756
-  _globals['_REPLYCONVERSATIONREQUEST']._serialized_start=1758
-  _globals['_REPLYCONVERSATIONREQUEST']._serialized_end=1875
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=1877
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=1915
-  _globals['_REPLYCONVERSATIONREPLY']._serialized_start=1918
-  _globals['_REPLYCONVERSATIONREPLY']._serialized_end=2048
-  _globals['_CLOSECONVERSATIONREPLY']._serialized_start=2050
-  _globals['_CLOSECONVERSATIONREPLY']._serialized_end=2101
+  _globals['_CONVERSATION']._serialized_end=1484
+  _globals['_CONVERSATIONMESSAGE']._serialized_start=1487
+  _globals['_CONVERSATIONMESSAGE']._serialized_end=1829
+  _globals['_REPLYCONVERSATIONREQUEST']._serialized_start=1831
+  _globals['_REPLYCONVERSATIONREQUEST']._serialized_end=1948
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=1950
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=1988
+  _globals['_REPLYCONVERSATIONREPLY']._serialized_start=1991
+  _globals['_REPLYCONVERSATIONREPLY']._serialized_end=2135
+  _globals['_CLOSECONVERSATIONREPLY']._serialized_start=2137
+  _globals['_CLOSECONVERSATIONREPLY']._serialized_end=2188
 # @@protoc_insertion_point(module_scope)

@@ -280,7 +280,7 @@ class Conversation(_message.Message):
     address: _builtins.str
     """The person's number, E.164."""
     state: _builtins.str
-    """open, or done when staff have answered or closed the conversation."""
+    """State: done when staff have answered or closed the conversation."""
     taken_by: _builtins.str
     """Staff account that has taken the conversation over; null when there is none, or when the state is done."""
     @_builtins.property
@@ -339,7 +339,7 @@ class ConversationMessage(_message.Message):
     text: _builtins.str
     """Text of the message; null for other content, such as a picture."""
     state: _builtins.str
-    """received, answered, waiting, sending, sent, failed or unknown."""
+    """State."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Time at which the message was received or written."""
@@ -416,7 +416,7 @@ class ReplyConversationReply(_message.Message):
     id: _builtins.str
     """Identifier of the conversation."""
     state: _builtins.str
-    """open or done."""
+    """State."""
     def __init__(
         self,
         *,

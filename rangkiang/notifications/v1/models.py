@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from chassis.branches import BranchCode
-from chassis.models import Body, Day, Moment, Refusal, ResponseModel, Stored, Time, Uuid
-from chassis.queries import Flag, OneOf, QueryModel, WholeNumber, text
+from chassis.models import Body, Day, OpenSet, Moment, Refusal, ResponseModel, Since, Stored, Time, Uuid
+from chassis.queries import Flag, OneOf, QueryModel, Values, WholeNumber, text
 import rangkiang.common.v1.models
 
 
-class ConversationsQuery(QueryModel):
+class ConversationsConditions(QueryModel):
     state: Annotated[str, OneOf(('', 'open', 'done'))] = Field(default='', description='open or done; by default both.')
+
+
+class ConversationsQuery(ConversationsConditions):
     limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Conversations on a page.')
     cursor: str = text('The `next` value of the previous page, with the same state.', longest=500)
 
@@ -24,7 +27,7 @@ class ConversationMessage(ResponseModel):
     id: Uuid = Field(description='Identifier of the message.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     is_inbound: bool = Field(description='True for a message of the person, false for an answer.', examples=[True])
     text: str | None = Field(default=None, description='Text of the message; null for other content, such as a picture.', examples=['Apakah hari Sabtu buka?'])
-    state: str = Field(description='received, answered, waiting, sending, sent, failed or unknown.', examples=['received'])
+    state: Annotated[str, OpenSet(('received', 'answered', 'waiting', 'sending', 'sent', 'failed', 'unknown'), is_sent=False)] = Field(description='State: received, answered, waiting, sending, sent, failed or unknown.', examples=['received'])
     at: Time = Field(description='Time at which the message was received or written.', examples=['2026-11-24T03:12:01Z'])
 
 
@@ -35,7 +38,7 @@ class Conversation(ResponseModel):
     member_id: Uuid | None = Field(default=None, description='Identifier of the member; null when the number belongs to no member or to several.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     channel: str = Field(description='The channel, such as whatsapp.', examples=['whatsapp'])
     address: str | None = Field(default=None, description="The person's number, E.164.", examples=['+6281266001133'])
-    state: str = Field(description='open, or done when staff have answered or closed the conversation.', examples=['open'])
+    state: Annotated[str, OpenSet(('open', 'done'), is_sent=False)] = Field(description='State: done when staff have answered or closed the conversation: open or done.', examples=['open'])
     last_at: Time = Field(description="Time of the person's last message.", examples=['2026-11-24T03:12:00Z'])
     window_until: Time = Field(description='Staff may answer with free text until this time.', examples=['2026-11-25T03:12:00Z'])
     messages: list[ConversationMessage] = Field(description='The last ten messages, the oldest first.')
@@ -61,7 +64,7 @@ class ConversationState(ResponseModel):
     """A conversation after an act."""
 
     id: Uuid = Field(description='Identifier of the conversation.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
-    state: str = Field(description='open or done.', examples=['done'])
+    state: Literal['open', 'done'] = Field(description='State.', examples=['done'])
 
 
 class Device(ResponseModel):
@@ -96,21 +99,24 @@ class Notice(ResponseModel):
     loan_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
     item_id: Uuid | None = Field(default=None, description='Identifier (UUID) of the item; null when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     title: str | None = Field(default=None, description='Title of the item; null when `loan_id` is.', examples=['Merantau ke Deli'])
-    state: str = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
+    state: Annotated[str, OpenSet(('waiting', 'sending', 'sent', 'delivered', 'read', 'failed', 'unknown', 'print', 'printed', 'dropped'), is_sent=False)] = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
     reason: str | None = Field(default=None, description='Reason code of the state; often empty.')
     made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
     due_at: Time | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])
     changed_at: Time | None = Field(default=None, description='Time of the last change of state, ISO 8601 in UTC.', examples=['2026-11-21T00:00:03Z'])
     channel: str | None = Field(default=None, description='Channel of the last attempt; empty before the first attempt.', examples=['smtp'])
     message_id: Uuid | None = Field(default=None, description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
-    language: str | None = Field(default=None, description='id or en; empty before the first attempt.', examples=['id'])
+    language: Literal['id', 'en'] | None = Field(default=None, description='Language; null before the first attempt.', examples=['id'])
     zone: str | None = Field(default=None, description='IANA zone of the branch; without a branch, of the institution.', examples=['Asia/Jakarta'])
 
 
-class NoticesQuery(QueryModel):
+class NoticesConditions(QueryModel):
     member: str = text('Id of a member whose notices are listed.', longest=64, example='0192f3a4-5b6c-7d8e-9f05-23456789abcd')
-    state: str = text('State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.', longest=16, example='unknown')
+    state: Annotated[str, OpenSet(('', 'waiting', 'sending', 'sent', 'delivered', 'read', 'failed', 'unknown', 'print', 'printed', 'dropped'), is_sent=True)] = text('State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', longest=16)
     kind: str = text('Kind of notices.', longest=32, example='overdue')
+
+
+class NoticesQuery(NoticesConditions):
     limit: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description='Notices on a page.')
     cursor: str = text('The `next` value of the previous page.', longest=500)
 
@@ -141,7 +147,7 @@ class Attempt(ResponseModel):
     id: Uuid = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f13-23456789abcd'])
     channel: str = Field(description='Name of the channel.', examples=['smtp'])
     provider_id: str | None = Field(default=None, description="The provider's identifier of the message.", examples=['<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>'])
-    state: str = Field(description='started, accepted, temporary, permanent, unknown, delivered, read or failed.', examples=['accepted'])
+    state: Annotated[str, OpenSet(('started', 'accepted', 'temporary', 'permanent', 'unknown', 'delivered', 'read', 'failed'), is_sent=False)] = Field(description='State: started, accepted, temporary, permanent, unknown, delivered, read or failed.', examples=['accepted'])
     reason: str | None = Field(default=None, description='Reason code of a failure; null when there is none.')
     started_at: Time | None = Field(default=None, description='Time of the start, ISO 8601 in UTC.', examples=['2026-11-21T00:00:02Z'])
     ended_at: Time | None = Field(default=None, description="Time of the provider's response, ISO 8601 in UTC.", examples=['2026-11-21T00:00:03Z'])
@@ -172,7 +178,7 @@ class Answer(ResponseModel):
     """The preference for a kind of notices and a channel."""
 
     kind: str = Field(description='Kind of notices, or all.', examples=['due_soon'])
-    channel: str = Field(description='email, whatsapp, sms, push or all.', examples=['whatsapp'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'all'), is_sent=False)] = Field(description='Channel, or all of them: email, whatsapp, sms, push or all.', examples=['whatsapp'])
     allowed: bool = Field(description='False stops these notices.')
 
 
@@ -180,8 +186,15 @@ class PreferenceAnswerBody(Body):
     """The preference for a kind of notices and a channel."""
 
     kind: str = Field(description='Kind of notices, or all.', pattern='^[a-z_]{1,32}$', examples=['due_soon'])
-    channel: str = Field(description='email, whatsapp, sms, push or all.', pattern='^[a-z_]{1,32}$', examples=['whatsapp'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'all'), is_sent=True)] = Field(description='Channel, or all of them: email, whatsapp, sms, push or all.', pattern='^[a-z_]{1,32}$', examples=['whatsapp'])
     allowed: StrictBool = Field(description='False stops these notices.')
+
+
+class NoticeChoices(ResponseModel):
+    """One switch for each kind of notices, and one for each channel of the library."""
+
+    kinds: list[str] = Field(description='Kinds that the member wants. A kind is wanted if it may be sent over at least one channel of the library.', examples=[['due_soon']])
+    channels: list[str] = Field(description='Channels that the member wants.', examples=[['email', 'whatsapp']])
 
 
 class Preferences(ResponseModel):
@@ -189,20 +202,29 @@ class Preferences(ResponseModel):
 
     answers: list[Answer] = Field(description='The preferences; the most specific one applies.')
     kinds: list[str] = Field(description='All kinds of notices.', examples=[['due_soon', 'overdue']])
-    channels: list[str] = Field(description='All channels.', examples=[['email', 'whatsapp']])
+    channels: list[str] = Field(description='The channels of the library that members may choose among.', examples=[['email', 'whatsapp']])
+    choices: NoticeChoices = Field(description='The choices that the preferences come to.', examples=[{'kinds': ['due_soon'], 'channels': ['email', 'whatsapp']}])
+
+
+class NoticeChoicesBody(Body):
+    """One switch for each kind of notices, and one for each channel of the library."""
+
+    kinds: list[str] = Field(default=[], description='Kinds that the member wants. A kind is wanted if it may be sent over at least one channel of the library.', max_length=40, examples=[['due_soon']])
+    channels: list[str] = Field(default=[], description='Channels that the member wants.', max_length=10, examples=[['email', 'whatsapp']])
 
 
 class PreferencesBody(Body):
     """All preferences, which replace the stored ones."""
 
-    answers: list[PreferenceAnswerBody] = Field(description='The preferences.', max_length=200)
+    answers: list[PreferenceAnswerBody] = Field(default=[], description='The preferences.', max_length=200)
+    choices: NoticeChoicesBody | None = Field(default=None, description='Switches to set, instead of the preferences. What a switch leaves as it is keeps its finer preferences.', examples=[{'kinds': ['due_soon'], 'channels': ['email', 'whatsapp']}])
 
 
 class OptOutBody(Body):
     """The notices to stop."""
 
     kind: str = Field(default='all', description='Kind of notices, or all.', pattern='^[a-z_]{1,32}$', examples=['due_soon'])
-    channel: str = Field(default='all', description='email, whatsapp, sms, push or all.', pattern='^[a-z_]{1,32}$', examples=['all'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'all'), is_sent=True)] = Field(default='all', description='Channel, or all of them: email, whatsapp, sms, push or all.', pattern='^[a-z_]{1,32}$', examples=['all'])
 
 
 class OptedOut(ResponseModel):
@@ -224,7 +246,7 @@ class ChannelStatus(ResponseModel):
     """The health of a channel."""
 
     name: str = Field(description='Name of the channel.', examples=['smtp'])
-    state: str = Field(description='well, failing, or open (circuit open: nothing is sent until the next test).', examples=['well'])
+    state: Literal['well', 'failing', 'open'] = Field(description='State. open: the circuit is open, and nothing is sent until the next test.', examples=['well'])
     waiting: int = Field(description='Number of messages that wait for another attempt.')
     last_reason: str | None = Field(default=None, description='Reason code of the last failure.')
     last_at: Time | None = Field(default=None, description='Time of the last change of state.', examples=['2026-11-21T00:00:03Z'])
@@ -255,7 +277,7 @@ class RulesBody(Body):
 
 
 class LettersQuery(QueryModel):
-    by: str = text('How letters are grouped: group (class or study programme) or street.', longest=16, example='group')
+    by: Annotated[str, OpenSet(('', 'group', 'street'), is_sent=True)] = text('How letters are grouped; group is the class or study programme: group or street.', longest=16)
 
 
 class Letter(ResponseModel):
@@ -315,8 +337,8 @@ class Template(ResponseModel):
     """The text of a kind of notice for a channel and a language."""
 
     kind: str = Field(description='Kind of notices.', examples=['due_soon'])
-    channel: str = Field(description='email, whatsapp, sms, push or print.', examples=['email'])
-    language: str = Field(description='id or en.', examples=['id'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'print'), is_sent=False)] = Field(description='Channel: email, whatsapp, sms, push or print.', examples=['email'])
+    language: Literal['id', 'en'] = Field(description='Language.', examples=['id'])
     version: int = Field(description='Version, for If-Match; 0 for the default text.', examples=[1])
     text: TemplateText = Field(description='The text.')
     saved_by: Uuid | None = Field(default=None, description='Account (UUID) that saved the version; null for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
@@ -344,7 +366,7 @@ class TemplateVariable(ResponseModel):
 
     name: str = Field(description='Name, as used in a text.', examples=['title'])
     label: rangkiang.common.v1.models.Text = Field(description='Description.', examples=[{'id': 'Judul buku', 'en': 'Title of the book'}])
-    type: str = Field(description='text, date, moment, number, flag, link, code or list.', examples=['text'])
+    type: Annotated[str, OpenSet(('text', 'date', 'moment', 'number', 'flag', 'link', 'code', 'list'), is_sent=False)] = Field(description='Type: text, date, moment, number, flag, link, code or list.', examples=['text'])
     in_subject: bool = Field(description='True when the variable has no personal data, so that a subject may use it.')
     is_required: bool = Field(description='True when each text must use this variable, or an alternative in the same group of required variables.', examples=[True])
     fields: list[str] = Field(description='Fields of each entry, for a list.')
@@ -366,8 +388,8 @@ class SavedTemplate(ResponseModel):
     """A template that the institution has saved."""
 
     kind: str = Field(description='Kind of notices.', examples=['due_soon'])
-    channel: str = Field(description='email, whatsapp, sms, push or print.', examples=['email'])
-    language: str = Field(description='id or en.', examples=['id'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'print'), is_sent=False)] = Field(description='Channel: email, whatsapp, sms, push or print.', examples=['email'])
+    language: Literal['id', 'en'] = Field(description='Language.', examples=['id'])
     version: int = Field(description='The newest version.', examples=[1])
 
 
@@ -397,8 +419,8 @@ class PreviewBody(Body):
     """A preview of `text`, or of the template in force when `text` is absent."""
 
     kind: str = Field(description='Kind of notices.', pattern='^[a-z_]{1,32}$', examples=['due_soon'])
-    channel: str = Field(description='email, whatsapp, sms, push or print.', pattern='^[a-z_]{1,32}$', examples=['sms'])
-    language: str = Field(description='id or en.', pattern='^[a-z_]{1,32}$', examples=['id'])
+    channel: Annotated[str, OpenSet(('email', 'whatsapp', 'sms', 'push', 'print'), is_sent=True)] = Field(description='Channel: email, whatsapp, sms, push or print.', pattern='^[a-z_]{1,32}$', examples=['sms'])
+    language: Annotated[str, OpenSet(('id', 'en'), is_sent=True)] = Field(description='Language: id or en.', pattern='^[a-z_]{1,32}$', examples=['id'])
     text: NoticeTextBody | None = Field(default=None, description='A text that is not saved yet.')
 
 
@@ -423,7 +445,7 @@ class NoticeTestBody(Body):
 class NoticeTest(ResponseModel):
     """The result of a test."""
 
-    state: str = Field(description='accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a repeated request.', examples=['accepted'])
+    state: Annotated[str, OpenSet(('accepted', 'temporary', 'permanent', 'unknown', 'code_sent', 'started'), is_sent=False)] = Field(description='State. code_sent: a code was sent in place of the test. started: the request is a repeated one. Values: accepted, temporary, permanent, unknown, code_sent or started.', examples=['accepted'])
     reason: str | None = Field(default=None, description='Reason code; null when there is none.')
 
 
@@ -435,7 +457,7 @@ class Webhook(ResponseModel):
     url: str = Field(description='The URL to which events are sent.', examples=['https://sistem.kampus.example/rangkiang'])
     kinds: list[str] = Field(description='Kinds of events.', examples=[['loan.opened', 'loan.returned']])
     with_members: bool = Field(description='True when events have ids of members. Events never have names or contact data.')
-    state: str = Field(description='active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker (MAKER_WITHOUT_SCOPES).', examples=['active'])
+    state: Literal['active', 'disabled'] = Field(description='State. It is disabled by its owner (reason STOPPED), after a day of failures, or with its maker (MAKER_WITHOUT_SCOPES).', examples=['active'])
     reason: str | None = Field(default=None, description='Reason code of the last failure; null after a delivery.')
     made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     last_delivered_at: Time | None = Field(default=None, description='Time of the last delivery, ISO 8601 in UTC.')
@@ -452,7 +474,7 @@ class NewWebhook(Body):
     """A subscription: kinds of events, and a URL."""
 
     url: str = Field(description='URL with https and a public host.', max_length=1000, examples=['https://sistem.kampus.example/rangkiang'])
-    kinds: list[str] = Field(description='Kinds: loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered.', max_length=20, min_length=1, examples=[['loan.opened', 'loan.returned']])
+    kinds: list[Annotated[str, OpenSet(('loan.opened', 'loan.renewed', 'loan.returned', 'loan.overdue', 'member.registered', 'records.changed', 'records.deleted'), is_sent=True)]] = Field(description='Kinds of events: loan.opened, loan.renewed, loan.returned, loan.overdue, member.registered, records.changed or records.deleted.', max_length=20, min_length=1, examples=[['loan.opened', 'loan.returned']])
     contact: str = Field(default="", description='E-mail address to notify when the webhook is disabled after a day of failures.', max_length=320, repr=False, examples=['sistem@kampus.example'])
 
 

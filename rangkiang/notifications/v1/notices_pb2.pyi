@@ -61,7 +61,7 @@ class Notice(_message.Message):
     message_id: _builtins.str
     """Identifier of the message; notices that are sent in one message share it."""
     language: _builtins.str
-    """id or en; empty before the first attempt."""
+    """Language; null before the first attempt."""
     zone: _builtins.str
     """IANA zone of the branch; without a branch, of the institution."""
     @_builtins.property
@@ -116,7 +116,7 @@ class ListNoticesRequest(_message.Message):
     member_id: _builtins.str
     """Id of a member whose notices are listed."""
     state: _builtins.str
-    """State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
+    """State."""
     kind: _builtins.str
     """Kind of notices."""
     limit: _builtins.int
@@ -304,7 +304,7 @@ class Attempt(_message.Message):
     provider_id: _builtins.str
     """The provider's identifier of the message."""
     state: _builtins.str
-    """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
+    """State."""
     reason: _builtins.str
     """Reason code of a failure; null when there is none."""
     @_builtins.property
@@ -460,7 +460,7 @@ class Preference(_message.Message):
     kind: _builtins.str
     """Kind of notices, or all."""
     channel: _builtins.str
-    """email, whatsapp, sms, push or all."""
+    """Channel, or all of them."""
     allowed: _builtins.bool
     """False stops these notices."""
     def __init__(
@@ -521,6 +521,7 @@ class Preferences(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
         """The preferences; the most specific one applies."""
@@ -531,7 +532,11 @@ class Preferences(_message.Message):
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """All channels."""
+        """The channels of the library that members may choose among."""
+
+    @_builtins.property
+    def choices(self) -> Global___NoticeChoices:
+        """The choices that the preferences come to."""
 
     def __init__(
         self,
@@ -539,14 +544,45 @@ class Preferences(_message.Message):
         answers: _abc.Iterable[Global___Preference] | None = ...,
         kinds: _abc.Iterable[_builtins.str] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
+        choices: Global___NoticeChoices | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "channels", b"channels", "kinds", b"kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "channels", b"channels", "choices", b"choices", "kinds", b"kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Preferences: _TypeAlias = Preferences  # noqa: Y015
+
+@_typing.final
+class NoticeChoices(_message.Message):
+    """One switch for each kind of notices, and one for each channel of the library."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KINDS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds that the member wants. A kind is wanted if it may be sent over at least one channel of the library."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Channels that the member wants."""
+
+    def __init__(
+        self,
+        *,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "kinds", b"kinds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeChoices: _TypeAlias = NoticeChoices  # noqa: Y015
 
 @_typing.final
 class GetPreferencesReply(_message.Message):
@@ -636,20 +672,26 @@ class PutPreferencesRequest(_message.Message):
 
     MEMBER_ID_FIELD_NUMBER: _builtins.int
     PREFERENCES_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
         """The preferences."""
+
+    @_builtins.property
+    def choices(self) -> Global___NoticeChoices:
+        """Switches to set, instead of the preferences. What a switch leaves as it is keeps its finer preferences."""
 
     def __init__(
         self,
         *,
         member_id: _builtins.str = ...,
         preferences: _abc.Iterable[Global___Preference] | None = ...,
+        choices: Global___NoticeChoices | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["member_id", b"member_id", "preferences", b"preferences"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "member_id", b"member_id", "preferences", b"preferences"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -660,16 +702,20 @@ class PutOwnPreferencesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PREFERENCES_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]: ...
+    @_builtins.property
+    def choices(self) -> Global___NoticeChoices: ...
     def __init__(
         self,
         *,
         preferences: _abc.Iterable[Global___Preference] | None = ...,
+        choices: Global___NoticeChoices | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "preferences", b"preferences"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,7 +732,7 @@ class OptOutRequest(_message.Message):
     kind: _builtins.str
     """Kind of notices, or all."""
     channel: _builtins.str
-    """email, whatsapp, sms, push or all."""
+    """Channel, or all of them."""
     def __init__(
         self,
         *,
@@ -791,7 +837,7 @@ class ChannelStatus(_message.Message):
     name: _builtins.str
     """Name of the channel."""
     state: _builtins.str
-    """well, failing, or open (circuit open: nothing is sent until the next test)."""
+    """State. open: the circuit is open, and nothing is sent until the next test."""
     waiting: _builtins.int
     """Number of messages that wait for another attempt."""
     last_reason: _builtins.str

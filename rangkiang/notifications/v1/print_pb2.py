@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rangkiang/notifications/v1/print.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"?\n\x10ListPrintRequest\x12\x19\n\x02\x62y\x18\x01 \x01(\tB\r\xea\xc7\x18\t\x12\x05group\x18\x10:\x10\xea\xc1\x18\x0cLettersQuery\"\x94\x01\n\x0eListPrintReply\x12\x36\n\x06groups\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.PrintGroup\x12\x14\n\x04zone\x18\x02 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\'\n\x08has_more\x18\x03 \x01(\x08\x42\x15\xea\xc7\x18\x11\n\x0ftotal_is_capped:\x0b\xca\xc1\x18\x07Letters\"z\n\nPrintGroup\x12&\n\x04name\x18\x01 \x01(\tB\x18\xea\xc7\x18\x14\x12\x0fSMPN 1 \xc2\xb7 VII B\x80\x01\x01\x12\x33\n\x07letters\x18\x02 \x03(\x0b\x32\".rangkiang.notifications.v1.Letter:\x0f\xca\xc1\x18\x0bLetterGroup\"\xe8\x02\n\x06Letter\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1d\n\x04name\x18\x02 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\tRahmawati\x12\x36\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB%\xea\xc7\x18!\x12\x1cJl. Proklamasi No. 4, Padang\x80\x01\x01\x12\x42\n\nnotice_ids\x18\x04 \x03(\tB.\xea\xc7\x18*\x12([\"0192f3a4-5b6c-7d8e-9f11-23456789abcd\"]\x12*\n\x06titles\x18\x05 \x03(\tB\x1a\xea\xc7\x18\x16\x12\x14[\"Merantau ke Deli\"]\x12L\n\toldest_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-20T19:00:02Z\x80\x01\x01:\n\xca\xc1\x18\x06Letter\"D\n\x13PrintLettersRequest\x12\x12\n\nmember_ids\x18\x01 \x03(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05paper\x18\x03 \x01(\t\"E\n\x11PrintLettersReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0f\n\x07letters\x18\x02 \x01(\x05\x12\x12\n\nnotice_ids\x18\x03 \x03(\t\"\xbb\x01\n\x0fHandOverRequest\x12\x95\x01\n\nnotice_ids\x18\x01 \x03(\tB\x80\x01\xea\xc7\x18|\n\x07notices\x12([\"0192f3a4-5b6c-7d8e-9f11-23456789abcd\"] \xe8\x07H\x01\x9a\x01>^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\xa0\x01\x01:\x10\xd2\xc1\x18\x0cHandOverBody\"7\n\rHandOverReply\x12\x16\n\x05\x63ount\x18\x01 \x01(\x05\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x0e\xca\xc1\x18\nHandedOverb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rangkiang/notifications/v1/print.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"N\n\x10ListPrintRequest\x12(\n\x02\x62y\x18\x01 \x01(\tB\x1c\xea\xc7\x18\x18\x12\x05group\x18\x10:\x05group:\x06street:\x10\xea\xc1\x18\x0cLettersQuery\"\x94\x01\n\x0eListPrintReply\x12\x36\n\x06groups\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.PrintGroup\x12\x14\n\x04zone\x18\x02 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\'\n\x08has_more\x18\x03 \x01(\x08\x42\x15\xea\xc7\x18\x11\n\x0ftotal_is_capped:\x0b\xca\xc1\x18\x07Letters\"z\n\nPrintGroup\x12&\n\x04name\x18\x01 \x01(\tB\x18\xea\xc7\x18\x14\x12\x0fSMPN 1 \xc2\xb7 VII B\x80\x01\x01\x12\x33\n\x07letters\x18\x02 \x03(\x0b\x32\".rangkiang.notifications.v1.Letter:\x0f\xca\xc1\x18\x0bLetterGroup\"\xe8\x02\n\x06Letter\x12=\n\tmember_id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1d\n\x04name\x18\x02 \x01(\tB\x0f\xea\xc7\x18\x0b\x12\tRahmawati\x12\x36\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB%\xea\xc7\x18!\x12\x1cJl. Proklamasi No. 4, Padang\x80\x01\x01\x12\x42\n\nnotice_ids\x18\x04 \x03(\tB.\xea\xc7\x18*\x12([\"0192f3a4-5b6c-7d8e-9f11-23456789abcd\"]\x12*\n\x06titles\x18\x05 \x03(\tB\x1a\xea\xc7\x18\x16\x12\x14[\"Merantau ke Deli\"]\x12L\n\toldest_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-20T19:00:02Z\x80\x01\x01:\n\xca\xc1\x18\x06Letter\"D\n\x13PrintLettersRequest\x12\x12\n\nmember_ids\x18\x01 \x03(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05paper\x18\x03 \x01(\t\"E\n\x11PrintLettersReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0f\n\x07letters\x18\x02 \x01(\x05\x12\x12\n\nnotice_ids\x18\x03 \x03(\t\"\xbb\x01\n\x0fHandOverRequest\x12\x95\x01\n\nnotice_ids\x18\x01 \x03(\tB\x80\x01\xea\xc7\x18|\n\x07notices\x12([\"0192f3a4-5b6c-7d8e-9f11-23456789abcd\"] \xe8\x07H\x01\x9a\x01>^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\xa0\x01\x01:\x10\xd2\xc1\x18\x0cHandOverBody\"7\n\rHandOverReply\x12\x16\n\x05\x63ount\x18\x01 \x01(\x05\x42\x07\xea\xc7\x18\x03\x12\x01\x31:\x0e\xca\xc1\x18\nHandedOverb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.notifications.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTPRINTREQUEST'].fields_by_name['by']._loaded_options = None
-  _globals['_LISTPRINTREQUEST'].fields_by_name['by']._serialized_options = b'\352\307\030\t\022\005group\030\020'
+  _globals['_LISTPRINTREQUEST'].fields_by_name['by']._serialized_options = b'\352\307\030\030\022\005group\030\020:\005group:\006street'
   _globals['_LISTPRINTREQUEST']._loaded_options = None
   _globals['_LISTPRINTREQUEST']._serialized_options = b'\352\301\030\014LettersQuery'
   _globals['_LISTPRINTREPLY'].fields_by_name['zone']._loaded_options = None
@@ -70,19 +70,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANDOVERREPLY']._loaded_options = None
   _globals['_HANDOVERREPLY']._serialized_options = b'\312\301\030\nHandedOver'
   _globals['_LISTPRINTREQUEST']._serialized_start=138
-  _globals['_LISTPRINTREQUEST']._serialized_end=201
-  _globals['_LISTPRINTREPLY']._serialized_start=204
-  _globals['_LISTPRINTREPLY']._serialized_end=352
-  _globals['_PRINTGROUP']._serialized_start=354
-  _globals['_PRINTGROUP']._serialized_end=476
-  _globals['_LETTER']._serialized_start=479
-  _globals['_LETTER']._serialized_end=839
-  _globals['_PRINTLETTERSREQUEST']._serialized_start=841
-  _globals['_PRINTLETTERSREQUEST']._serialized_end=909
-  _globals['_PRINTLETTERSREPLY']._serialized_start=911
-  _globals['_PRINTLETTERSREPLY']._serialized_end=980
-  _globals['_HANDOVERREQUEST']._serialized_start=983
-  _globals['_HANDOVERREQUEST']._serialized_end=1170
-  _globals['_HANDOVERREPLY']._serialized_start=1172
-  _globals['_HANDOVERREPLY']._serialized_end=1227
+  _globals['_LISTPRINTREQUEST']._serialized_end=216
+  _globals['_LISTPRINTREPLY']._serialized_start=219
+  _globals['_LISTPRINTREPLY']._serialized_end=367
+  _globals['_PRINTGROUP']._serialized_start=369
+  _globals['_PRINTGROUP']._serialized_end=491
+  _globals['_LETTER']._serialized_start=494
+  _globals['_LETTER']._serialized_end=854
+  _globals['_PRINTLETTERSREQUEST']._serialized_start=856
+  _globals['_PRINTLETTERSREQUEST']._serialized_end=924
+  _globals['_PRINTLETTERSREPLY']._serialized_start=926
+  _globals['_PRINTLETTERSREPLY']._serialized_end=995
+  _globals['_HANDOVERREQUEST']._serialized_start=998
+  _globals['_HANDOVERREQUEST']._serialized_end=1185
+  _globals['_HANDOVERREPLY']._serialized_start=1187
+  _globals['_HANDOVERREPLY']._serialized_end=1242
 # @@protoc_insertion_point(module_scope)

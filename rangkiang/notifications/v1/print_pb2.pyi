@@ -25,7 +25,7 @@ class ListPrintRequest(_message.Message):
 
     BY_FIELD_NUMBER: _builtins.int
     by: _builtins.str
-    """How letters are grouped: group (class or study programme) or street."""
+    """How letters are grouped; group is the class or study programme."""
     def __init__(
         self,
         *,

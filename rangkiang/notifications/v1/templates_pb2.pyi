@@ -36,9 +36,9 @@ class Template(_message.Message):
     kind: _builtins.str
     """Kind of notices."""
     channel: _builtins.str
-    """email, whatsapp, sms, push or print."""
+    """Channel."""
     language: _builtins.str
-    """id or en."""
+    """Language."""
     version: _builtins.int
     """Version, for If-Match; 0 for the default text."""
     saved_by: _builtins.str
@@ -198,9 +198,9 @@ class SavedTemplate(_message.Message):
     kind: _builtins.str
     """Kind of notices."""
     channel: _builtins.str
-    """email, whatsapp, sms, push or print."""
+    """Channel."""
     language: _builtins.str
-    """id or en."""
+    """Language."""
     version: _builtins.int
     """The newest version."""
     def __init__(
@@ -286,7 +286,7 @@ class TemplateVariable(_message.Message):
     name: _builtins.str
     """Name, as used in a text."""
     type: _builtins.str
-    """text, date, moment, number, flag, link, code or list."""
+    """Type."""
     in_subject: _builtins.bool
     """True when the variable has no personal data, so that a subject may use it."""
     is_required: _builtins.bool
@@ -557,9 +557,9 @@ class PreviewNoticeRequest(_message.Message):
     kind: _builtins.str
     """Kind of notices."""
     channel: _builtins.str
-    """email, whatsapp, sms, push or print."""
+    """Channel."""
     language: _builtins.str
-    """id or en."""
+    """Language."""
     @_builtins.property
     def text(self) -> Global___TemplateText:
         """A text that is not saved yet."""
@@ -673,9 +673,7 @@ class SendTestReply(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a
-    repeated request.
-    """
+    """State. code_sent: a code was sent in place of the test. started: the request is a repeated one."""
     reason: _builtins.str
     """Reason code; null when there is none."""
     def __init__(

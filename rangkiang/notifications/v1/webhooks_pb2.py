@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\xf6\x05\n\x07Webhook\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\tclient_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12:\n\x03url\x18\x03 \x01(\tB-\xea\xc7\x18)\x12\'https://sistem.kampus.example/rangkiang\x12\x35\n\x05kinds\x18\x04 \x03(\tB&\xea\xc7\x18\"\x12 [\"loan.opened\", \"loan.returned\"]\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12\x1b\n\x05state\x18\x06 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06\x61\x63tive\x12\x17\n\x06reason\x18\x07 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12J\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12>\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12:\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12J\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x0f\n\x07waiting\x18\r \x01(\x03\x12\x15\n\rmade_by_staff\x18\x0e \x01(\x08\x12\x18\n\x07version\x18\x0f \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12@\n\x13\x66ormer_secret_until\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0b\xca\xc1\x18\x07Webhook\"\xd8\x01\n\x14\x43reateWebhookRequest\x12?\n\x03url\x18\x01 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07H\x01\x12<\n\x05kinds\x18\x02 \x03(\tB-\xea\xc7\x18)\x12 [\"loan.opened\", \"loan.returned\"] \x14H\x01\xa0\x01\x01\x12\x31\n\x07\x63ontact\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x15sistem@kampus.example\x18\xc0\x02`\x01:\x0e\xd2\xc1\x18\nNewWebhook\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"\xad\x01\n\x11ListWebhooksReply\x12\x41\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.WebhookB\n\xea\xc7\x18\x06\n\x04hits\x12\x15\n\x05kinds\x18\x02 \x03(\tB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01:(\xca\xc1\x18\x08Webhooks\xda\xc1\x18\x18Number of subscriptions.\"v\n\x15ListDeliveriesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x03 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x13\xea\xc1\x18\x0f\x44\x65liveriesQuery\"\xc8\x01\n\x0f\x44\x65liveryAttempt\x12\x42\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x12!\n\x06status\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08\x12\x03\x32\x30\x30\x80\x01\x01H\x00\x88\x01\x01\x12\x1e\n\x0cmilliseconds\x18\x03 \x01(\x05\x42\x08\xea\xc7\x18\x04\x12\x02\x34\x31\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x13\xca\xc1\x18\x0f\x44\x65liveryAttemptB\t\n\x07_status\"\xbb\x02\n\x08\x44\x65livery\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1f\n\x04kind\x18\x02 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bloan.opened\x12N\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x39\n\x0c\x64\x65livered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12=\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32+.rangkiang.notifications.v1.DeliveryAttempt:\x0c\xca\xc1\x18\x08\x44\x65livery\"\xd6\x01\n\x13ListDeliveriesReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x44\n\ndeliveries\x18\x02 \x03(\x0b\x32$.rangkiang.notifications.v1.DeliveryB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0e\xca\xc1\x18\nDeliveries\"\x1f\n\x11GetWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x0fGetWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\"\xdd\x02\n\x14\x43hangeWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12\x44\n\x03url\x18\x03 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07X\x01H\x00\x88\x01\x01\x12\x37\n\x05kinds\x18\x04 \x03(\tB(\xea\xc7\x18$\x12 [\"loan.opened\", \"loan.returned\"] \x14\x12\x38\n\x07\x63ontact\x18\x05 \x01(\tB\"\xea\xc7\x18\x1e\x12\x15sistem@kampus.example\x18\xc0\x02X\x01`\x01H\x01\x88\x01\x01\x12%\n\tis_active\x18\x06 \x01(\x08\x42\r\xea\xc7\x18\t\x12\x05\x66\x61lseX\x01H\x02\x88\x01\x01:\x16\xd2\xc1\x18\x12\x43hangedWebhookBodyB\x06\n\x04_urlB\n\n\x08_contactB\x0c\n\n_is_active\"J\n\x12\x43hangeWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\"(\n\x1a\x43hangeWebhookSecretRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x97\x02\n\x18\x43hangeWebhookSecretReply\x12\x46\n\x06secret\x18\x01 \x01(\tB6\xea\xc7\x18\x32\x12\x30rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe\x12L\n\x0c\x66ormer_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-25T03:12:00Z\x12<\n\x07webhook\x18\x03 \x01(\x0b\x32#.rangkiang.notifications.v1.WebhookB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x11\xca\xc1\x18\rWebhookSecret\" \n\x12PingWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"J\n\x10PingWebhookReply\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Delivery\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"x\n\x14ReplayWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12<\n\x06\x63ursor\x18\x02 \x01(\tB,\xea\xc7\x18(\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x18@:\x0e\xd2\xc1\x18\nReplayBody\"q\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x17\n\x05\x63ount\x18\x02 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x31\x32:\x0c\xca\xc1\x18\x08Replayedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/common/v1/options.proto\"\x8a\x06\n\x07Webhook\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12=\n\tclient_id\x18\x02 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12:\n\x03url\x18\x03 \x01(\tB-\xea\xc7\x18)\x12\'https://sistem.kampus.example/rangkiang\x12\x35\n\x05kinds\x18\x04 \x03(\tB&\xea\xc7\x18\"\x12 [\"loan.opened\", \"loan.returned\"]\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12/\n\x05state\x18\x06 \x01(\tB \xea\xc7\x18\x1c\x12\x06\x61\x63tive:\x06\x61\x63tive:\x08\x64isabled@\x01\x12\x17\n\x06reason\x18\x07 \x01(\tB\x07\xea\xc7\x18\x03\x80\x01\x01\x12J\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12>\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12:\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12J\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x0f\n\x07waiting\x18\r \x01(\x03\x12\x15\n\rmade_by_staff\x18\x0e \x01(\x08\x12\x18\n\x07version\x18\x0f \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x31\x12@\n\x13\x66ormer_secret_until\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01:\x0b\xca\xc1\x18\x07Webhook\"\xc8\x02\n\x14\x43reateWebhookRequest\x12?\n\x03url\x18\x01 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07H\x01\x12\xab\x01\n\x05kinds\x18\x02 \x03(\tB\x9b\x01\xea\xc7\x18\x96\x01\x12 [\"loan.opened\", \"loan.returned\"] \x14:\x0bloan.opened:\x0cloan.renewed:\rloan.returned:\x0cloan.overdue:\x11member.registered:\x0frecords.changed:\x0frecords.deletedH\x01\xa0\x01\x01\x12\x31\n\x07\x63ontact\x18\x03 \x01(\tB \xea\xc7\x18\x1c\x12\x15sistem@kampus.example\x18\xc0\x02`\x01:\x0e\xd2\xc1\x18\nNewWebhook\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"\xad\x01\n\x11ListWebhooksReply\x12\x41\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.WebhookB\n\xea\xc7\x18\x06\n\x04hits\x12\x15\n\x05kinds\x18\x02 \x03(\tB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x03 \x01(\tB\x06\xea\xc7\x18\x02h\x01:(\xca\xc1\x18\x08Webhooks\xda\xc1\x18\x18Number of subscriptions.\"v\n\x15ListDeliveriesRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08(\x01\x30\x64R\x02\x32\x30\x12\x17\n\x06\x63ursor\x18\x03 \x01(\tB\x07\xea\xc7\x18\x03\x18\xf4\x03:\x13\xea\xc1\x18\x0f\x44\x65liveriesQuery\"\xc8\x01\n\x0f\x44\x65liveryAttempt\x12\x42\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x12!\n\x06status\x18\x02 \x01(\x05\x42\x0c\xea\xc7\x18\x08\x12\x03\x32\x30\x30\x80\x01\x01H\x00\x88\x01\x01\x12\x1e\n\x0cmilliseconds\x18\x03 \x01(\x05\x42\x08\xea\xc7\x18\x04\x12\x02\x34\x31\x12\x0e\n\x06reason\x18\x04 \x01(\t:\x13\xca\xc1\x18\x0f\x44\x65liveryAttemptB\t\n\x07_status\"\xbb\x02\n\x08\x44\x65livery\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x1f\n\x04kind\x18\x02 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bloan.opened\x12N\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1d\xea\xc7\x18\x19\x12\x14\x32\x30\x32\x36-11-24T03:12:00Z\x80\x01\x01\x12\x39\n\x0c\x64\x65livered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\xea\xc7\x18\x03\x80\x01\x01\x12=\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32+.rangkiang.notifications.v1.DeliveryAttempt:\x0c\xca\xc1\x18\x08\x44\x65livery\"\xd6\x01\n\x13ListDeliveriesReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x44\n\ndeliveries\x18\x02 \x03(\x0b\x32$.rangkiang.notifications.v1.DeliveryB\n\xea\xc7\x18\x06\n\x04hits\x12\x1d\n\x06\x63ursor\x18\x03 \x01(\tB\r\xea\xc7\x18\t\n\x04next\x80\x01\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0e\xca\xc1\x18\nDeliveries\"\x1f\n\x11GetWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x0fGetWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\"\xdd\x02\n\x14\x43hangeWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x17\n\x07version\x18\x02 \x01(\x03\x42\x06\xea\xc7\x18\x02h\x01\x12\x44\n\x03url\x18\x03 \x01(\tB2\xea\xc7\x18.\x12\'https://sistem.kampus.example/rangkiang\x18\xe8\x07X\x01H\x00\x88\x01\x01\x12\x37\n\x05kinds\x18\x04 \x03(\tB(\xea\xc7\x18$\x12 [\"loan.opened\", \"loan.returned\"] \x14\x12\x38\n\x07\x63ontact\x18\x05 \x01(\tB\"\xea\xc7\x18\x1e\x12\x15sistem@kampus.example\x18\xc0\x02X\x01`\x01H\x01\x88\x01\x01\x12%\n\tis_active\x18\x06 \x01(\x08\x42\r\xea\xc7\x18\t\x12\x05\x66\x61lseX\x01H\x02\x88\x01\x01:\x16\xd2\xc1\x18\x12\x43hangedWebhookBodyB\x06\n\x04_urlB\n\n\x08_contactB\x0c\n\n_is_active\"J\n\x12\x43hangeWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\"(\n\x1a\x43hangeWebhookSecretRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x97\x02\n\x18\x43hangeWebhookSecretReply\x12\x46\n\x06secret\x18\x01 \x01(\tB6\xea\xc7\x18\x32\x12\x30rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe\x12L\n\x0c\x66ormer_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\xea\xc7\x18\x16\x12\x14\x32\x30\x32\x36-11-25T03:12:00Z\x12<\n\x07webhook\x18\x03 \x01(\x0b\x32#.rangkiang.notifications.v1.WebhookB\x06\xea\xc7\x18\x02h\x01\x12\x14\n\x04zone\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x11\xca\xc1\x18\rWebhookSecret\" \n\x12PingWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"J\n\x10PingWebhookReply\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Delivery\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"x\n\x14ReplayWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12<\n\x06\x63ursor\x18\x02 \x01(\tB,\xea\xc7\x18(\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x18@:\x0e\xd2\xc1\x18\nReplayBody\"q\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x17\n\x05\x63ount\x18\x02 \x01(\x03\x42\x08\xea\xc7\x18\x04\x12\x02\x31\x32:\x0c\xca\xc1\x18\x08Replayedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOK'].fields_by_name['kinds']._loaded_options = None
   _globals['_WEBHOOK'].fields_by_name['kinds']._serialized_options = b'\352\307\030\"\022 [\"loan.opened\", \"loan.returned\"]'
   _globals['_WEBHOOK'].fields_by_name['state']._loaded_options = None
-  _globals['_WEBHOOK'].fields_by_name['state']._serialized_options = b'\352\307\030\010\022\006active'
+  _globals['_WEBHOOK'].fields_by_name['state']._serialized_options = b'\352\307\030\034\022\006active:\006active:\010disabled@\001'
   _globals['_WEBHOOK'].fields_by_name['reason']._loaded_options = None
   _globals['_WEBHOOK'].fields_by_name['reason']._serialized_options = b'\352\307\030\003\200\001\001'
   _globals['_WEBHOOK'].fields_by_name['made_at']._loaded_options = None
@@ -62,7 +62,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['url']._loaded_options = None
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['url']._serialized_options = b'\352\307\030.\022\'https://sistem.kampus.example/rangkiang\030\350\007H\001'
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['kinds']._loaded_options = None
-  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['kinds']._serialized_options = b'\352\307\030)\022 [\"loan.opened\", \"loan.returned\"] \024H\001\240\001\001'
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['kinds']._serialized_options = b'\352\307\030\226\001\022 [\"loan.opened\", \"loan.returned\"] \024:\013loan.opened:\014loan.renewed:\rloan.returned:\014loan.overdue:\021member.registered:\017records.changed:\017records.deletedH\001\240\001\001'
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['contact']._loaded_options = None
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['contact']._serialized_options = b'\352\307\030\034\022\025sistem@kampus.example\030\300\002`\001'
   _globals['_CREATEWEBHOOKREQUEST']._loaded_options = None
@@ -144,45 +144,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYWEBHOOKREPLY']._loaded_options = None
   _globals['_REPLAYWEBHOOKREPLY']._serialized_options = b'\312\301\030\010Replayed'
   _globals['_WEBHOOK']._serialized_start=142
-  _globals['_WEBHOOK']._serialized_end=900
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=903
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1119
-  _globals['_CREATEWEBHOOKREPLY']._serialized_start=1121
-  _globals['_CREATEWEBHOOKREPLY']._serialized_end=1211
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1213
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1234
-  _globals['_LISTWEBHOOKSREPLY']._serialized_start=1237
-  _globals['_LISTWEBHOOKSREPLY']._serialized_end=1410
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1412
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1530
-  _globals['_DELIVERYATTEMPT']._serialized_start=1533
-  _globals['_DELIVERYATTEMPT']._serialized_end=1733
-  _globals['_DELIVERY']._serialized_start=1736
-  _globals['_DELIVERY']._serialized_end=2051
-  _globals['_LISTDELIVERIESREPLY']._serialized_start=2054
-  _globals['_LISTDELIVERIESREPLY']._serialized_end=2268
-  _globals['_GETWEBHOOKREQUEST']._serialized_start=2270
-  _globals['_GETWEBHOOKREQUEST']._serialized_end=2301
-  _globals['_GETWEBHOOKREPLY']._serialized_start=2303
-  _globals['_GETWEBHOOKREPLY']._serialized_end=2374
-  _globals['_CHANGEWEBHOOKREQUEST']._serialized_start=2377
-  _globals['_CHANGEWEBHOOKREQUEST']._serialized_end=2726
-  _globals['_CHANGEWEBHOOKREPLY']._serialized_start=2728
-  _globals['_CHANGEWEBHOOKREPLY']._serialized_end=2802
-  _globals['_CHANGEWEBHOOKSECRETREQUEST']._serialized_start=2804
-  _globals['_CHANGEWEBHOOKSECRETREQUEST']._serialized_end=2844
-  _globals['_CHANGEWEBHOOKSECRETREPLY']._serialized_start=2847
-  _globals['_CHANGEWEBHOOKSECRETREPLY']._serialized_end=3126
-  _globals['_PINGWEBHOOKREQUEST']._serialized_start=3128
-  _globals['_PINGWEBHOOKREQUEST']._serialized_end=3160
-  _globals['_PINGWEBHOOKREPLY']._serialized_start=3162
-  _globals['_PINGWEBHOOKREPLY']._serialized_end=3236
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=3238
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=3272
-  _globals['_DELETEWEBHOOKREPLY']._serialized_start=3274
-  _globals['_DELETEWEBHOOKREPLY']._serialized_end=3294
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=3296
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=3416
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=3418
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=3531
+  _globals['_WEBHOOK']._serialized_end=920
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=923
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1251
+  _globals['_CREATEWEBHOOKREPLY']._serialized_start=1253
+  _globals['_CREATEWEBHOOKREPLY']._serialized_end=1343
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1345
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1366
+  _globals['_LISTWEBHOOKSREPLY']._serialized_start=1369
+  _globals['_LISTWEBHOOKSREPLY']._serialized_end=1542
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1544
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1662
+  _globals['_DELIVERYATTEMPT']._serialized_start=1665
+  _globals['_DELIVERYATTEMPT']._serialized_end=1865
+  _globals['_DELIVERY']._serialized_start=1868
+  _globals['_DELIVERY']._serialized_end=2183
+  _globals['_LISTDELIVERIESREPLY']._serialized_start=2186
+  _globals['_LISTDELIVERIESREPLY']._serialized_end=2400
+  _globals['_GETWEBHOOKREQUEST']._serialized_start=2402
+  _globals['_GETWEBHOOKREQUEST']._serialized_end=2433
+  _globals['_GETWEBHOOKREPLY']._serialized_start=2435
+  _globals['_GETWEBHOOKREPLY']._serialized_end=2506
+  _globals['_CHANGEWEBHOOKREQUEST']._serialized_start=2509
+  _globals['_CHANGEWEBHOOKREQUEST']._serialized_end=2858
+  _globals['_CHANGEWEBHOOKREPLY']._serialized_start=2860
+  _globals['_CHANGEWEBHOOKREPLY']._serialized_end=2934
+  _globals['_CHANGEWEBHOOKSECRETREQUEST']._serialized_start=2936
+  _globals['_CHANGEWEBHOOKSECRETREQUEST']._serialized_end=2976
+  _globals['_CHANGEWEBHOOKSECRETREPLY']._serialized_start=2979
+  _globals['_CHANGEWEBHOOKSECRETREPLY']._serialized_end=3258
+  _globals['_PINGWEBHOOKREQUEST']._serialized_start=3260
+  _globals['_PINGWEBHOOKREQUEST']._serialized_end=3292
+  _globals['_PINGWEBHOOKREPLY']._serialized_start=3294
+  _globals['_PINGWEBHOOKREPLY']._serialized_end=3368
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=3370
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=3404
+  _globals['_DELETEWEBHOOKREPLY']._serialized_start=3406
+  _globals['_DELETEWEBHOOKREPLY']._serialized_end=3426
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=3428
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=3548
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=3550
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=3663
 # @@protoc_insertion_point(module_scope)

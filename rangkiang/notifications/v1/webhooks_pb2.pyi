@@ -50,7 +50,7 @@ class Webhook(_message.Message):
     with_members: _builtins.bool
     """True when events have ids of members. Events never have names or contact data."""
     state: _builtins.str
-    """active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker
+    """State. It is disabled by its owner (reason STOPPED), after a day of failures, or with its maker
     (MAKER_WITHOUT_SCOPES).
     """
     reason: _builtins.str
@@ -130,7 +130,7 @@ class CreateWebhookRequest(_message.Message):
     """E-mail address to notify when the webhook is disabled after a day of failures."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds: loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered."""
+        """Kinds of events."""
 
     def __init__(
         self,

@@ -35,6 +35,14 @@ def isbn13(text: str) -> str | None:
     return body + str(-_sum13(body) % 10)
 
 
+def isbn10(isbn: str) -> str:
+    """Return the ten digits of an ISBN of thirteen; "" for one that begins with 979, which has no other form."""
+    if not isbn.startswith("978"):
+        return ""
+    remainder = -sum((10 - place) * int(digit) for place, digit in enumerate(isbn[3:12])) % 11
+    return f"{isbn[3:12]}{'X' if remainder == 10 else remainder}"
+
+
 def isbns_of(text: str) -> list[tuple[int, int, str]]:
     """List the valid ISBNs in a text: (start, end, thirteen digits)."""
     isbns = []

@@ -36,24 +36,24 @@ def is_indonesian_word(word: str) -> bool:
     """Return True for a word that is in the Indonesian list in this form; it has words from four letters."""
     if not word.isascii() or not word:
         return False
-    indonesian, _english = _lists()
+    indonesian, _english = both_lists()
     return indonesian.has(word.encode())
 
 
 def is_english_word(word: str) -> bool:
     """Return True for a word that is in the English list in this form."""
-    _indonesian, english = _lists()
+    _indonesian, english = both_lists()
     return bool(word) and word.isascii() and english.has(word.encode())
 
 
 @lru_cache(4_096)  # searches repeat words
 def is_in_lists(word: str) -> bool:
     """Return True for a word that is in one of the lists in this form."""
-    return bool(word) and word.isascii() and any(words.has(word.encode()) for words in _lists())
+    return bool(word) and word.isascii() and any(words.has(word.encode()) for words in both_lists())
 
 
 @cache
-def _lists() -> tuple[_WordList, ...]:
+def both_lists() -> tuple[_WordList, ...]:
     return tuple(_read(Path(__file__).with_name(name)) for name in _FILES)
 
 

@@ -1,4 +1,4 @@
-"""Lists of headings, titles and call numbers: a page of entries around a position, and its cursors."""
+"""Lists of headings, titles, call numbers and numbers: a page of entries around a position, and its cursors."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from chassis.database.db import Database
 from chassis.errors import Invalid
 from services.catalog import queries
 from services.catalog.browse.headings import FIELDS
+from services.catalog.browse.numbers import NUMBER_FIELDS, number_sort, numbers_from
 from services.catalog.index.port import Index
 from services.catalog.record.call_numbers import sort_key
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Authority, AuthorityForm, Branch, Heading, Item, Record
 
-KINDS = ("author", "subject", "series", "title", "call_number")
+KINDS = ("author", "subject", "series", "title", "call_number", *NUMBER_FIELDS)
+# Kinds whose records the index counts -> the field of the index.
+COUNTED = {**FIELDS, **NUMBER_FIELDS}
 USUAL, MOST = 20, 50
 LONGEST_TERM = 200
 EXTRA_ROWS = 10  # read beyond the limit, because some headings may no longer have a record
@@ -79,7 +82,7 @@ def browse(
 ) -> BrowsePage:
     """Read a list around a term, or from a cursor.
 
-    kind    "author", "subject", "series", "title", "call_number"
+    kind    "author", "subject", "series", "title", "call_number", "class", "isbn", "issn"
     term    as typed, at most 200 characters; "" for the start of the list
     before  entries before the position, at most 50
     after   entries from the position, at most 50; 0 for 20
@@ -145,6 +148,8 @@ def position_of(kind: str, term: str) -> Position:
         raise Invalid("BROWSE_KIND_UNKNOWN", kind=kind[:80], known=[*KINDS])
     if len(term) > LONGEST_TERM:
         raise Invalid("TERM_TOO_LONG", most=LONGEST_TERM)
+    if kind in NUMBER_FIELDS:
+        return Position(kind, number_sort(kind, term))
     return Position(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
 
 
@@ -160,7 +165,11 @@ def position_from_cursor(text: str) -> Position:
 
 
 class Row(NamedTuple):
-    """A row of a list, at (sort, tie). record: number of its record for titles and call numbers, else 0."""
+    """A row of a list, at (sort, tie).
+
+    tie     value in the index of a kind that it counts; for titles and call numbers, the number of the record as text
+    record  number of its record for titles and call numbers, else 0
+    """
 
     sort: str
     tie: str
@@ -178,13 +187,13 @@ class _ListReader:
 
     def read(self, position: Position, limit: int) -> list[Row]:
         """Read at most `limit` entries with a record or a reference, nearest first."""
-        if self._kind not in FIELDS:
-            return _read_rows(self._session, position, limit)
+        if self._kind not in COUNTED:
+            return _read_rows(self._session, self._index, position, limit)
         entries: list[Row] = []
         for _ in range(ROUNDS):
-            rows = _read_rows(self._session, position, limit + EXTRA_ROWS)
+            rows = _read_rows(self._session, self._index, position, limit + EXTRA_ROWS)
             self._load_counts(rows)
-            entries += [row for row in rows if self._counts.get(row.text) or (row.sort, row.text) in self._see]
+            entries += [row for row in rows if self._counts.get(row.tie) or (row.sort, row.text) in self._see]
             if len(entries) >= limit or len(rows) < limit + EXTRA_ROWS:
                 break
             position = replace(position, sort=rows[-1].sort, tie=rows[-1].tie, after_entry=True)
@@ -192,13 +201,13 @@ class _ListReader:
 
     def headings(self, rows: Sequence[Row]) -> list[ListEntry]:
         if self._kind not in FIELDS:
-            return [ListEntry(row.text, 1) for row in rows]
+            return [ListEntry(row.text, self._counts.get(row.tie, 1)) for row in rows]
         related = forms_of_headings(self._session, self._kind, "see_also", rows) if rows else {}
         unused = forms_of_headings(self._session, self._kind, "see", rows) if rows else {}
         return [
             ListEntry(
                 row.text,
-                self._counts.get(row.text, 0),
+                self._counts.get(row.tie, 0),
                 self._see.get((row.sort, row.text), []),
                 related.get((row.sort, row.text), []),
                 other_forms=unused.get((row.sort, row.text), [])[:MOST_FORMS],
@@ -208,8 +217,9 @@ class _ListReader:
 
     def _load_counts(self, rows: Sequence[Row]) -> None:
         if rows:
-            self._counts |= self._index.count_values(FIELDS[self._kind], [row.text for row in rows])
-            self._see |= see_references(self._session, self._kind, rows)
+            self._counts |= self._index.count_values(COUNTED[self._kind], [row.tie for row in rows])
+            if self._kind in FIELDS:
+                self._see |= see_references(self._session, self._kind, rows)
 
 
 def _with_records(database: Database, rows: Sequence[Row], headings: Sequence[ListEntry]) -> list[ListEntry]:
@@ -225,8 +235,14 @@ def _title(briefs: Mapping[int, queries.Brief], number: int) -> str:
     return "" if brief is None else str(orjson.loads(brief.brief)["title"])
 
 
-def _read_rows(session: Session, position: Position, limit: int) -> list[Row]:
+def _read_rows(session: Session, index: Index, position: Position, limit: int) -> list[Row]:
     """Read at most `limit` entries from a position, in its direction, the nearest first."""
+    if position.kind in NUMBER_FIELDS:
+        back, after_entry = position.back, position.after_entry
+        numbers = numbers_from(
+            session, index, position.kind, sort=position.sort, back=back, after_entry=after_entry, limit=limit
+        )
+        return [Row(*number) for number in numbers]
     if position.kind == "title":
         return _titles(session, position, limit)
     if position.kind == "call_number":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -19,25 +19,30 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
-from chassis.output import bar_for, print_json, print_text
+from chassis.output import bar_for, print_json, print_text, print_warning
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings
 from chassis.urls import resolve
 from services.catalog import sample
 from services.catalog.browse import class_counts
+from services.catalog.commands.accessions import accessions_app
 from services.catalog.commands.database import Json, open_catalogue, sample_rows, wait_until_indexed
 from services.catalog.commands.export import export
 from services.catalog.commands.institutions import classes_app, institutions_app
 from services.catalog.commands.progress import report_file, show, summary
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.sources import sources_app
+from services.catalog.commands.tasks import tasks_app
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
 from services.catalog.importing import rejected_records
-from services.catalog.importing.decode import find_files
+from services.catalog.importing.decode import Rejected, find_files, path_text
+from services.catalog.importing.import_tasks import finding_of, running_import, save_progress
 from services.catalog.importing.missing_records import MissingRecords
 from services.catalog.importing.pipeline import Import
+from services.catalog.importing.pipeline import Progress as ImportProgress
 from services.catalog.importing.runs import Counts
+from services.catalog.importing.sources import CODE
 from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
 from services.catalog.institutions.file import read_institutions
 from services.catalog.institutions.loading import load_institutions
@@ -45,12 +50,13 @@ from services.catalog.marc import iso2709
 from services.catalog.settings import CatalogSettings
 
 PUT_ASIDE = 1
-CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+LONGEST_FILE_NAME = 200
 
 app = typer.Typer()
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
 imports_app = typer.Typer(no_args_is_help=True, help="Stored copies of rejected records.")
 sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items and members.")
+app.add_typer(accessions_app, name="accessions")
 app.add_typer(institutions_app, name="institutions")
 app.add_typer(imports_app, name="imports")
 app.add_typer(index_app, name="index")
@@ -60,6 +66,7 @@ app.command()(export)
 app.add_typer(classes_app, name="classes")
 app.add_typer(sources_app, name="sources")
 app.add_typer(works_app, name="works")
+app.add_typer(tasks_app, name="tasks")
 
 
 def _code(code: str) -> str:
@@ -103,22 +110,43 @@ def import_(
         files = find_files(paths)
         owner = institution or resources.settings.of(CatalogSettings).default_institution
         tune_gc()
-        with bar_for(quiet=json, in_bytes=True) as bar:
+        source, owner = _code(source), _code(owner)
+        file = ", ".join(path_text(path) for path in files)[:LONGEST_FILE_NAME]
+        with (
+            bar_for(quiet=json, in_bytes=True) as bar,
+            nullcontext() if dry_run
+            else running_import(
+                resources.database, source=source, institution=owner, new_source=new_source, file=file,
+                on_wait=lambda: print_warning("Another task of this library runs; the import waits for its end."),
+            ) as task,
+        ):  # fmt: skip
+
+            def on_progress(progress: ImportProgress) -> None:
+                show(bar, progress, name="import")
+                if task is not None:
+                    save_progress(task, progress, run=run.number)
+
+            def on_problem(problem: Rejected) -> None:
+                write(problem)
+                if task is not None:
+                    task.add(finding_of(problem))
+
             run = Import(
                 resources.database,
                 system("import"),
-                source=_code(source),
-                institution=_code(owner),
+                source=source,
+                institution=owner,
                 files=files,
                 processes=max(1, (os.cpu_count() or 1) - 1),
                 stdin=sys.stdin.buffer,
                 dry_run=dry_run,
                 new_source=new_source,
                 missing=missing,
-                on_progress=partial(show, bar, name="import"),
-                report=write,
+                on_progress=on_progress,
+                report=on_problem,
             )
             counts = run.run()
+            on_progress(run.progress())
         language = resources.settings.language
         if not dry_run:
             wait_until_indexed(resources, quiet=json)
@@ -183,6 +211,21 @@ def sample_load(
             if service.sample:
                 added |= _load_sample_of(service, resources.settings)
     summary(total, time.monotonic() - started_at, json=json, dry_run=False, language=language, added=added)
+    if not json:
+        print_text(f"A box of {len(sample.box().books)} donated books is to be catalogued: rangkiang sample box")
+
+
+@sample_app.command("box")
+def sample_box(json: Json = False) -> None:
+    """List the donated books with which cataloguing is practised."""
+    box = sample.box()
+    if json:
+        print_json(asdict(box))
+        return
+    print_text(f"{box.giver} · {box.document} · {box.received}")
+    for book in box.books:
+        edition = f"{book.publisher}, {book.year}"
+        print_text(f"{book.isbn:17}  {book.items} ×  {book.title} · {book.author} · {edition} · {book.ddc}")
 
 
 def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:

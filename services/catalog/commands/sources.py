@@ -18,6 +18,7 @@ from services.catalog.importing import dropped_sources
 from services.catalog.importing import sources as stored_sources
 from services.catalog.importing.findings import Findings
 from services.catalog.items.item_maps import USUAL_FILE
+from services.catalog.tables.institutions import HERE, IMPORT
 
 COLUMNS = {
     "source": "SOURCES_SOURCE",
@@ -52,6 +53,7 @@ def _row(summary: stored_sources.SourceSummary) -> dict[str, object]:
         "source": summary.code,
         "institution": summary.institution,
         "records": summary.records,
+        "owner": summary.owner,
         "map": bool(summary.item_map),
         "imported_at": _moment(summary.imported_at),
         "finished": summary.is_finished,
@@ -123,6 +125,20 @@ def drop_source(
     else:
         message = sentence("SOURCE_GONE", **facts, kept=result.kept)
     print_text(message.in_language(speaks))
+
+
+@sources_app.command("owner")
+def set_owner(
+    code: Annotated[str, typer.Argument(help="Code of the source.")],
+    here: Annotated[bool, typer.Option("--here/--import", help="The library here, or imports.")],
+    json: Json = False,
+) -> None:
+    """Say who owns the records of a source: imports, which replace them, or the library here; then imports offer."""
+    owner, context = HERE if here else IMPORT, system("sources")
+    with open_catalogue(working=True) as resources, resources.database.transaction(context) as session:
+        stored_sources.set_owner(session, code, owner, context=context)
+    result = {"source": code, "owner": owner}
+    print_json(result) if json else print_text(f"{code}: {owner}")
 
 
 @sources_app.command("show")

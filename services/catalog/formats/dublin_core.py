@@ -5,23 +5,22 @@ Where the crosswalk leaves the choice, 1XX are creators and 7XX contributors, as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
-from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
 
 from services.catalog.formats.entry import Entry
-from services.catalog.formats.xml_text import clean, put, root, serialize
+from services.catalog.formats.xml_text import DECLARATION, clean
 from services.catalog.marc.record import Field, by_tag, control, pick
 from services.catalog.record.codes import language_of
 from services.catalog.record.headings import name_of, subjects_of, tidy
 
-NAMESPACES: Final = {
-    "xmlns:oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc/",
-    "xmlns:dc": "http://purl.org/dc/elements/1.1/",
-    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-    "xsi:schemaLocation": (
-        "http://www.openarchives.org/OAI/2.0/oai_dc/ http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
-    ),
-}
+_START: Final = (
+    '<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/"'
+    ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/oai_dc/'
+    ' http://www.openarchives.org/OAI/2.0/oai_dc.xsd">'
+)
 COLLECTION_HEAD: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<records>\n'
 COLLECTION_TAIL: Final = b"</records>\n"
 
@@ -64,23 +63,22 @@ _PUBLICATION = ("1", " ")
 
 def document(entry: Entry) -> bytes:
     """Write one oai_dc:dc element as a document."""
-    return serialize(_element(entry), declare=True)
+    return DECLARATION.encode() + row(entry)
 
 
 def row(entry: Entry) -> bytes:
-    """Write one oai_dc:dc element of a collection."""
-    return serialize(_element(entry), declare=False)
+    """Write one oai_dc:dc element of a collection. ElementTree took a third of a harvest's time."""
+    values = "".join(f"<dc:{element}>{escape(text)}</dc:{element}>" for element, text in _values(entry))
+    return f"{_START}{values}</oai_dc:dc>\n".encode()
 
 
-def _element(entry: Entry) -> Element:
-    parent = root("oai_dc:dc", NAMESPACES)
-    values: set[tuple[str, str]] = set()
+def _values(entry: Entry) -> Iterable[tuple[str, str]]:
+    """Return elements with their texts, each once."""
+    values: dict[tuple[str, str], None] = {}
 
     def add(element: str, text: str) -> None:
-        text = clean(text)
-        if text and (element, text) not in values:
-            values.add((element, text))
-            put(parent, f"dc:{element}", text)
+        if text := clean(text):
+            values[element, text] = None
 
     tags = by_tag(entry.record.fields)
     for element, from_tags, codes in RULES:
@@ -99,7 +97,7 @@ def _element(entry: Entry) -> Element:
     add("language", language_of(tags))
     add("identifier", control(tags, "001"))
     add("identifier", entry.address)
-    return parent
+    return values
 
 
 def _value(field: Field, codes: str) -> str:

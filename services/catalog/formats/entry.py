@@ -35,18 +35,18 @@ class Entry:
     @classmethod
     def of_row(cls, row: Any, address: str) -> Entry:
         """Build the entry of a row of queries.select_records; `{id}` in the address is replaced by the record's id."""
-        record = Record.unpack(row.marc)
+        record, record_id = Record.unpack(row.marc), str(row.id)
         if row.deleted_at is not None:
             record.leader = f"{record.leader[:5]}d{record.leader[6:]}"
         return cls(
             record=record,
-            id=str(row.id),
+            id=record_id,
             version=row.version,
             updated_at=row.updated_at,
             holdings=row.holdings,
             source=row.source,
             institution=row.institution,
-            address=address.replace("{id}", str(row.id)),
+            address=address.replace("{id}", record_id),
             deleted_at=row.deleted_at,
         )
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 _FORBIDDEN = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
-_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
+DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
 
 
 def clean(text: str) -> str:
@@ -39,5 +39,5 @@ def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> Non
 def serialize(element: Element, *, declare: bool) -> bytes:
     """Write the element in UTF-8, with an XML declaration when `declare` is true."""
     # ElementTree encodes each piece of the document by itself when it writes bytes.
-    text = f"{_DECLARATION if declare else ''}{tostring(element, encoding='unicode')}\n"
+    text = f"{DECLARATION if declare else ''}{tostring(element, encoding='unicode')}\n"
     return text.encode()

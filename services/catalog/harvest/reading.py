@@ -56,12 +56,6 @@ def page_of(session: Session, changes: Changes, *, limit: int) -> Page:
     return Page(page, page[-1].change_number if page else first, is_complete=len(rows) <= limit)
 
 
-def count_changes(session: Session, changes: Changes) -> int:
-    """Count the changes of a list."""
-    _, conditions = _conditions(session, changes)
-    return session.scalar(select(func.count()).select_from(NumberedChange).where(*conditions)) or 0
-
-
 def change_of(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]] | None:
     """Return the last change of a record as in a page; None when the catalogue never had it."""
     statement = select_records(deleted=True).join(NumberedChange, NumberedChange.record_number == Record.number)

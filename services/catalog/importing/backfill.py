@@ -29,13 +29,16 @@ from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.record.item_facts import record_facts_of
-from services.catalog.tables import Institution, Item, Record, Source
+from services.catalog.tables import EditedRecord, Institution, Item, Record, Source
 from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, emit_moved_records, lock_works
 from services.catalog.works.keys import record_keys_of
 
 BATCH = 500
-_RECORDS = select(Record.number, Record.id, Record.version, Record.index_changes, Record.marc).where(
-    Record.deleted_at.is_(None)
+_RECORDS = (
+    select(Record.number, Record.id, Record.version, Record.index_changes, Record.marc)
+    .add_columns(EditedRecord.record_number.is_not(None).label("is_edited"))
+    .outerjoin(EditedRecord, EditedRecord.record_number == Record.number)
+    .where(Record.deleted_at.is_(None))
 )
 
 
@@ -48,6 +51,8 @@ def reread_items(
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Read the items of all records of a source with this map; one transaction per batch.
+
+    Records that are edited here keep their items, which do not follow the edited content.
 
     on_progress  is called after each batch with the number of records read
     returns      the number of records whose items changed; records with visible changes get a new version
@@ -134,9 +139,9 @@ def _reread_batch(
     claims = []
     for row in rows:
         record = Marc.unpack(row.marc)
-        items = resolve_branches(target.shelves, items_of(record, item_map))
+        items = [] if row.is_edited else resolve_branches(target.shelves, items_of(record, item_map))
         facts = record_facts_of(record.leader, by_tag(record.fields))
-        claims.append(RecordItems(row.number, row.id, 0, items, facts, fresh=False))
+        claims.append(RecordItems(row.number, row.id, 0, items, facts, fresh=False, keeps_items=row.is_edited))
     open_branches(session, target.shelves, (item for claim in claims for item in claim.items), context=context)
     plan = plan_items(session, target.shelves, claims)
     at = clock.now()

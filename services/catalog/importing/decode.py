@@ -97,7 +97,7 @@ def alternative_key(incoming: IncomingRecord | IncomingAuthority) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rejected record, or a warning about a loaded one. key: import key of a loaded record."""
+    """A rejected record, or a warning about a loaded one. key, title: of a loaded record."""
 
     path: str
     ordinal: int
@@ -107,6 +107,7 @@ class Rejected:
     raw: bytes = b""
     loaded: bool = False
     key: str = ""
+    title: str = ""
 
 
 @dataclass(slots=True)

@@ -11,21 +11,24 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.sql import in_parts, update_many
 from chassis.errors import Conflict
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.importing.changes import StoredRecord, remember
 from services.catalog.importing.decode import IncomingRecord
-from services.catalog.importing.upsert import ImportTarget, StoredRecord, open_target
+from services.catalog.importing.offers import IS_KEPT
+from services.catalog.importing.upsert import ImportTarget, lock_source, open_target
 from services.catalog.index_queue import enqueue
 from services.catalog.items.events import emit_items
 from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.lending import IN, put_holdings
 from services.catalog.record.item_facts import facts_of_packed
-from services.catalog.tables import ImportSeen, Item, ItemState, Record, Source
-from services.catalog.works.assignment import emit_moved_records, lock_works, remove_records
+from services.catalog.tables import ImportSeen, Item, ItemState, Record
+from services.catalog.works.assignment import emit_moved_records, remove_records
 
 BATCH = 500
 ATTEMPTS = 5  # at a batch that another writer stops
@@ -60,6 +63,7 @@ def delete_records(
     act: str,
     sequence: int,
     context: Context,
+    run: int = 0,
 ) -> Deleted:
     """Delete at most BATCH records of one source with their items; skips records that are already deleted.
 
@@ -67,16 +71,18 @@ def delete_records(
 
     at     becomes their deleted_at
     act    aggregate id of the event; `sequence` is its version
+    run    number of the import run that deletes them; 0 without one
     emits  RecordsChanged, ItemsChanged
     """
-    lock_works(session)
-    session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
+    lock_source(session, target.source_id)
     columns = (Record.number, Record.id, Record.version, Record.index_changes, Record.marc, Record.fingerprint)
     of_numbers = Record.number.in_(sorted(numbers))
     of_source = (Record.source_id == target.source_id, Record.deleted_at.is_(None))
     rows = session.execute(select(*columns).where(of_numbers, *of_source).order_by(Record.number)).all()
     if not rows:
         return NOTHING
+    if run:
+        remember(session, run, (), deleted=[row.number for row in rows])
     claims = [
         RecordItems(row.number, row.id, 0, (), facts_of_packed(row.marc), fresh=False, is_deleted=True) for row in rows
     ]
@@ -97,7 +103,8 @@ def delete_records(
         for row in rows
     ]
     update_many(session, Record, tombstones, key="number")
-    write_items(session, plan, at=at)
+    now = clock.now()  # copies of items ask for what is gone since a time, so each batch has its own
+    write_items(session, plan, at=now)
     deleted = [row.number for row in rows]
     session.execute(delete(ImportSeen).where(ImportSeen.record_number.in_(deleted)))
     versions = ((row.number, row.version + 1 + row.index_changes) for row in rows)
@@ -107,7 +114,7 @@ def delete_records(
     )
     emit(session, event, aggregate_id=act, version=sequence, context=context)
     emit_moved_records(session, moved, context=context)
-    put_holdings(session, plan.affected, at=at, context=context)
+    put_holdings(session, plan.affected, at=now, context=context)
     emit_items(session, plan.copies, context=context)
     return Deleted(len(rows), len(plan.gone), len(plan.kept))
 
@@ -120,6 +127,7 @@ def delete_in_batches(
     source: str,
     at: datetime,
     act: str,
+    run: int = 0,
     on_batch: Callable[[Session, Deleted], None] = lambda _session, _done: None,
 ) -> Deleted:
     """Delete records of a source, one transaction a batch, repeated when another writer stops it; see delete_records.
@@ -133,7 +141,9 @@ def delete_in_batches(
             try:
                 with database.transaction(context) as session:
                     target = open_target(session, source=source, institution="")
-                    batch = delete_records(session, target, part, at=at, act=act, sequence=start + 1, context=context)
+                    batch = delete_records(
+                        session, target, part, at=at, act=act, sequence=start + 1, context=context, run=run
+                    )
                     on_batch(session, total.plus(batch))
             except Conflict as problem:
                 if problem.reason != "WRITE_CONFLICT" or attempt == ATTEMPTS:
@@ -157,9 +167,12 @@ def divide(batch: Sequence[IncomingRecord]) -> tuple[list[IncomingRecord], list[
 
 
 def live_numbers(session: Session, source_id: UUID, deletions: Sequence[IncomingRecord]) -> set[int]:
-    """Return the numbers of the live records with the keys of `deletions`; a second record under a key is not one."""
+    """Return the numbers of the live records with the keys of `deletions`, without those that imports must not delete.
+
+    A second record under a key is not one of them.
+    """
     keys = sorted({incoming.key for incoming in deletions})
-    statement = select(Record.number).where(Record.source_id == source_id, Record.deleted_at.is_(None))
+    statement = select(Record.number).where(Record.source_id == source_id, Record.deleted_at.is_(None), ~IS_KEPT)
     return set(session.scalars(statement.where(Record.control_key.in_(keys))))
 
 

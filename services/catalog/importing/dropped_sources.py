@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import func, select, update
+import orjson
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.database.db import Database
+from chassis.database.sql import in_parts
 from chassis.errors import NotFound, Refused
-from chassis.ids import new_id
+from chassis.ids import new_id, parse_id
 from services.catalog.importing.authorities import DROPPED, delete_authorities, restore_authorities, used_authorities
-from services.catalog.importing.decode import incoming_of
+from services.catalog.importing.decode import IncomingRecord, incoming_of
 from services.catalog.importing.deletion import BATCH, count_out, delete_in_batches
 from services.catalog.importing.runs import end_runs
 from services.catalog.importing.sources import item_map_of
-from services.catalog.importing.upsert import NO_RUN, open_target, upsert_batch
+from services.catalog.importing.upsert import NO_RUN, lock_source, open_target, upsert_batch
+from services.catalog.items.gone_items import take_back
+from services.catalog.items.item_maps import ItemMap
 from services.catalog.marc.record import Record as Marc
-from services.catalog.tables import Institution, Item, OriginalRecord, Record, Source
+from services.catalog.tables import EditedRecord, GoneItem, Institution, Item, OriginalRecord, Record, Source
+from services.catalog.tables.institutions import HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,14 @@ def drop_source(
 
     on_progress  is called after each batch with the number of deleted records
     raises       NotFound  SOURCE_NOT_FOUND
-                 Refused   SOURCE_DROPPED: nothing is left to delete
+                 Refused   SOURCE_DROPPED: nothing is left to delete; SOURCE_OWNED_HERE
     emits        RecordsChanged, ItemsChanged
     """
     act = f"source-drop:{new_id()}"
     with database.transaction(context) as session:
         source = _source(session, code, lock=True)
+        if source.owner == HERE:
+            raise Refused("SOURCE_OWNED_HERE", source=code)
         at = source.dropped_at or clock.now()
         numbers = _live_numbers(session, source.id)
         authorities = used_authorities(session, source.id)
@@ -86,6 +95,8 @@ def undo_drop(
 ) -> DroppedSource:
     """Restore the records that were deleted with their source. The same call continues after a kill.
 
+    Items come back as imports bring them; those that staff added or edited, and those of edited records, as they were.
+
     raises  NotFound  SOURCE_NOT_FOUND
             Refused   SOURCE_NOT_DROPPED: it is in use, or an import has used it again
     emits   RecordsChanged, ItemsChanged
@@ -95,23 +106,24 @@ def undo_drop(
         if source.dropped_at is None:
             raise Refused("SOURCE_NOT_DROPPED", source=code)
         item_map = item_map_of(session, code)
+        stored = _stored_items(session, source)
     records = items = 0
     while True:
         with database.transaction(context) as session:
             target = open_target(session, source=code, institution=source.institution)
             batch = _dropped_batch(session, source.id, source.dropped_at)
-            incoming = []
-            for ordinal, row in enumerate(batch):
-                record = incoming_of(Marc.unpack(row.marc), source.institution, item_map, ordinal=ordinal)
-                record.key, record.deletes = row.control_key, False
-                record.original = None if row.format is None else (row.format, row.raw)
-                incoming.append(record)
-                items += len(record.items)
-            if incoming:
-                upsert_batch(
-                    session, target, incoming, run=NO_RUN, sequence=records + 1, at=clock.now(), context=context
-                )
-        records += len(batch)
+            lock_source(session, target.source_id)
+            items += restore_items(session, [item for row in batch for item in stored.get(row.number, ())])
+            for keeps_items in (False, True):
+                part = [row for row in batch if row.is_edited == keeps_items]
+                incoming = [_incoming(row, source.institution, item_map) for row in part]
+                items += sum(len(record.items) for record in incoming)
+                if incoming:
+                    upsert_batch(
+                        session, target, incoming, run=NO_RUN, sequence=records + 1, at=clock.now(), context=context,
+                        restores=True, keeps_items=keeps_items,
+                    )  # fmt: skip
+                records += len(part)
         on_progress(records)
         if len(batch) < BATCH:
             break
@@ -124,8 +136,8 @@ def undo_drop(
 
 
 def _source(session: Session, code: str, *, lock: bool = False) -> Any:
-    statement = select(Source.id, Source.dropped_at, Institution.code.label("institution")).join(Institution)
-    statement = statement.where(Source.code == code)
+    columns = (Source.id, Source.institution_id, Source.owner, Source.dropped_at)
+    statement = select(*columns, Institution.code.label("institution")).join(Institution).where(Source.code == code)
     row = session.execute(statement.with_for_update(of=Source) if lock else statement).first()
     if row is None:
         raise NotFound("SOURCE_NOT_FOUND", source=code)
@@ -138,7 +150,59 @@ def _live_numbers(session: Session, source_id: Any) -> list[int]:
 
 
 def _dropped_batch(session: Session, source_id: Any, dropped_at: datetime) -> Any:
-    columns = select(Record.number, Record.control_key, Record.marc, OriginalRecord.format, OriginalRecord.raw)
+    columns = select(
+        *(Record.number, Record.control_key, Record.marc, OriginalRecord.format, OriginalRecord.raw),
+        EditedRecord.record_number.is_not(None).label("is_edited"),
+    )
     columns = columns.outerjoin(OriginalRecord, OriginalRecord.record_number == Record.number)
+    columns = columns.outerjoin(EditedRecord, EditedRecord.record_number == Record.number)
     of_drop = (Record.source_id == source_id, Record.deleted_at == dropped_at)
     return session.execute(columns.where(*of_drop).order_by(Record.number).limit(BATCH)).all()
+
+
+def _incoming(row: Any, institution: str, item_map: ItemMap) -> IncomingRecord:
+    record = incoming_of(Marc.unpack(row.marc), institution, item_map)
+    record.key, record.deletes = row.control_key, False
+    record.original = None if row.format is None else (row.format, row.raw)
+    if row.is_edited:
+        record.items = []
+    return record
+
+
+def _stored_items(session: Session, source: Any) -> dict[int, list[UUID]]:
+    """Return record number -> ids of the gone items of a drop that no import brings back as they were."""
+    dropped = select(Record.number, EditedRecord.record_number.is_not(None).label("is_edited"))
+    dropped = dropped.outerjoin(EditedRecord, EditedRecord.record_number == Record.number)
+    dropped = dropped.where(Record.source_id == source.id, Record.deleted_at == source.dropped_at)
+    is_edited = {row.number: row.is_edited for row in session.execute(dropped)}
+    of_drop = (GoneItem.institution_id == source.institution_id, GoneItem.gone_at >= source.dropped_at)
+    gone_items = select(GoneItem.id, GoneItem.item).where(*of_drop, GoneItem.item.is_not(None))
+    ids: dict[int, list[UUID]] = defaultdict(list)
+    for row in session.execute(gone_items.execution_options(yield_per=BATCH)):
+        item = orjson.loads(row.item)
+        number = item["record_number"]
+        if number in is_edited and (is_edited[number] or item["is_own"] or item["is_fast_add"]):
+            ids[number].append(row.id)
+    return ids
+
+
+def restore_items(session: Session, ids: Sequence[UUID]) -> int:
+    """Bring gone items back as they were, without a barcode that another item has by now. Returns their number."""
+    count = 0
+    for part in in_parts(ids):
+        locked = select(*GoneItem.__table__.columns).where(GoneItem.id.in_(part)).with_for_update()
+        gone_items = session.execute(locked).all()
+        rows = [orjson.loads(row.item) | {"id": row.id, "version": row.version} for row in gone_items]
+        barcodes = [row["barcode"] for row in rows if row["barcode"]]
+        institutions = {row.institution_id for row in gone_items}
+        of_barcodes = (Item.institution_id.in_(institutions), Item.barcode.in_(barcodes))
+        taken = set(session.scalars(select(Item.barcode).where(*of_barcodes)))
+        for row in rows:
+            row |= {name: parse_id(row[name]) for name in ("institution_id", "branch_id")}
+            if row["barcode"] in taken:
+                row |= {"barcode": None, "contested_barcode": row["barcode"]}
+        if rows:
+            session.execute(insert(Item.__table__), rows)  # type: ignore[arg-type]
+        take_back(session, [row["id"] for row in rows])
+        count += len(rows)
+    return count

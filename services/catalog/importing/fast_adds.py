@@ -8,28 +8,31 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
-from chassis.branches import full_code, own_branch_code
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.sql import insert_ignore
-from chassis.errors import Invalid, NotFound, Refused
+from chassis.errors import Invalid, Refused
 from chassis.ids import new_id, parse_id
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.catalog.importing.decode import incoming_of
 from services.catalog.importing.deletion import delete_in_batches
+from services.catalog.importing.offers import IS_KEPT
 from services.catalog.importing.upsert import open_target, upsert_batch
-from services.catalog.items.edits import read_barcode, refuse_taken_barcode
+from services.catalog.items.branches import find_branch
+from services.catalog.items.edits import find_record, next_position, refuse_taken_barcode, refused_when_taken
 from services.catalog.items.events import copy_json, copy_of_item, digest_of, emit_items, with_version
+from services.catalog.items.gone_items import take_back
 from services.catalog.items.item_maps import USUAL
+from services.catalog.items.item_values import read_barcode
 from services.catalog.items.lending import lock_records, put_holdings
 from services.catalog.marc.record import Record as Marc
 from services.catalog.queries import is_sandbox
 from services.catalog.record.item_facts import facts_of_packed
-from services.catalog.tables import Branch, GoneItem, Institution, Item, Record, Source
+from services.catalog.tables import GoneItem, Institution, Item, Record, Source
 from services.catalog.texts import without_controls
 
 LONGEST_TITLE, LONGEST_AUTHOR = 500, 200
@@ -53,6 +56,7 @@ def fast_add(
     title   title of a new record, instead of record_id; `author` in the form `Navis, A. A.`
     raises  Invalid   BARCODE_INVALID, BRANCH_UNKNOWN, FAST_ADD_NEEDS_ONE, FAST_ADD_TEXT, and the errors of parse_id
             NotFound  RECORD_UNKNOWN
+            Gone      RECORD_DELETED
             Refused   BARCODE_TAKEN, SANDBOX_WITHOUT_CATALOGUE
     emits   ItemsChanged, RecordsChanged
     """
@@ -63,20 +67,14 @@ def fast_add(
     if bool(record_id) == bool(title.strip()):
         raise Invalid("FAST_ADD_NEEDS_ONE")
     title, author = _text(title, "title", LONGEST_TITLE), _text(author, "author", LONGEST_AUTHOR)
-    branch_id = _branch_id(session, branch, institution_id)
+    branch_id = find_branch(session, branch, institution_id)
     refuse_taken_barcode(session, scanned, institution_id)
-    added_id = parse_id(record_id) if record_id else _add_record(session, title, author, institution_id, now, context)
-    record = session.execute(
-        select(Record.number, Record.id, Record.marc).where(
-            Record.id == added_id, Record.institution_id == institution_id, Record.deleted_at.is_(None)
-        )
-    ).first()
-    if record is None:
-        raise NotFound("RECORD_UNKNOWN", record=record_id)
-    lock_records(session, [record.number])
+    added_id = record_id or str(_add_record(session, title, author, institution_id, now, context))
+    record = find_record(session, added_id, institution_id)
+    lock_records(session, [record.record_number])
     item_id = _add_item(session, record, scanned, branch_id, institution_id, context)
-    put_holdings(session, [record.number], at=now, context=context)
-    facts = {"barcode": scanned, "branch": branch, "record": str(record.id), "has_new_record": not record_id}
+    put_holdings(session, [record.record_number], at=now, context=context)
+    facts = {"barcode": scanned, "branch": branch, "record": str(record.record_id), "has_new_record": not record_id}
     audit.record(session, context, "catalog.fast_add", kind="item", object_id=item_id, facts=facts)
     return copy_of_item(session, item_id=str(item_id), barcode="", institution_id="")
 
@@ -92,7 +90,7 @@ def delete_empty_records(database: Database, context: Context, stop: threading.E
         query = (
             select(Source.code, Record.number)
             .join(Source, Source.id == Record.source_id)
-            .where(Source.code.startswith(SOURCE), Record.deleted_at.is_(None), empty)
+            .where(Source.code.startswith(SOURCE), Record.deleted_at.is_(None), ~IS_KEPT, empty)
             .order_by(Source.code, Record.number)
         )
         rows = session.execute(query).all()
@@ -110,16 +108,6 @@ def _text(text: str, field: str, longest: int) -> str:
     if len(cleaned) > longest or without_controls(cleaned) != cleaned:
         raise Invalid("FAST_ADD_TEXT", field=field, most=longest)
     return cleaned
-
-
-def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
-    branch = own_branch_code(code)
-    query = select(Branch.id, Institution.code).join(Institution, Institution.id == Branch.institution_id)
-    row = session.execute(query.where(Institution.id == institution_id, Branch.code == branch)).first()
-    if row is None or code not in (branch, full_code(row.code, branch)):
-        raise Invalid("BRANCH_UNKNOWN", given=code[:100])
-    branch_id: UUID = row.id
-    return branch_id
 
 
 def _add_record(
@@ -153,22 +141,22 @@ def _add_item(
         .limit(1)
         .with_for_update()
     ).first()
-    last = session.scalar(select(func.max(Item.position)).where(Item.record_number == record.number))
     item_id, version = (new_id(), 1) if gone_item is None else (gone_item.id, gone_item.version + 1)
     columns = {
         "institution_id": institution_id,
-        "record_number": record.number,
+        "record_number": record.record_number,
         "branch_id": branch_id,
         "barcode": barcode,
         "status": "in_service",
-        "position": 0 if last is None else last + 1,
+        "position": next_position(session, record.record_number),
         "is_fast_add": True,
         **dict.fromkeys(("call_number", "collection", "material", "copy"), ""),
         **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces"), ""),
     }
-    copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
+    copy = copy_json(item_id, columns, record_id=record.record_id, facts=facts_of_packed(record.marc))
+    with refused_when_taken(session, [barcode], institution_id):
+        session.execute(insert(Item).values(id=item_id, version=version, last_published=digest_of(copy), **columns))
     if gone_item is not None:
-        session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
-    session.execute(insert(Item).values(id=item_id, version=version, last_published=digest_of(copy), **columns))
+        take_back(session, [item_id])
     emit_items(session, [with_version(copy, version)], context=context)
     return item_id

@@ -68,7 +68,10 @@ def problems_of(path: str, prepared: PreparedBatch, outcome: Outcome) -> list[Re
     """List the rejected records and the warnings of a batch."""
     records = {record.ordinal: record for record in prepared.incoming} if outcome.warnings else {}
     warnings = [
-        Rejected(path, ordinal, records[ordinal].position, code, "", loaded=True, key=records[ordinal].key)
+        Rejected(
+            path, ordinal, records[ordinal].position, code, "", loaded=True, key=records[ordinal].key,
+            title=orjson.loads(records[ordinal].brief)["title"][:LONGEST_TEXT],
+        )
         for ordinal, code in outcome.warnings
-    ]
+    ]  # fmt: skip
     return [*prepared.rejected, *warnings]

@@ -11,9 +11,10 @@ from chassis import clock
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Refusal
+from services.catalog.importing.changes import StoredRecord
 from services.catalog.importing.deletion import Deleted, count_out, delete_in_batches
+from services.catalog.importing.offers import IS_KEPT
 from services.catalog.importing.runs import Counts, save_run
-from services.catalog.importing.upsert import StoredRecord
 from services.catalog.tables import ImportSeen, Record, Source
 
 MOST_PERCENT = 5
@@ -64,7 +65,14 @@ class MissingRecords:
             save_run(session, run, counts)
 
         delete_in_batches(
-            database, context, numbers, source=source, at=clock.now(), act=f"import-run:{run}:missing", on_batch=save
+            database,
+            context,
+            numbers,
+            source=source,
+            at=clock.now(),
+            act=f"import-run:{run}:missing",
+            run=run,
+            on_batch=save,
         )
 
     def _refuse(self, *, before: int, put_aside: int) -> Refusal | None:
@@ -85,7 +93,7 @@ def met_numbers(simulated: dict[str, StoredRecord]) -> set[int]:
 
 def _missing(session: Session, source_id: object, run: int, met: set[int] | None) -> tuple[list[int], int]:
     """Return the numbers of the live records that a run did not meet, and the number of those it did not create."""
-    of_source = (Record.source_id == source_id, Record.deleted_at.is_(None))
+    of_source = (Record.source_id == source_id, Record.deleted_at.is_(None), ~IS_KEPT)
     is_created = and_(Record.run == run, Record.version == 1)
     live = session.scalar(select(func.count()).select_from(Record).where(*of_source, ~is_created)) or 0
     statement = select(Record.number).where(*of_source).order_by(Record.number)

@@ -25,6 +25,7 @@ from chassis.errors import Conflict, Unavailable
 from services.catalog.importing import rejected_records
 from services.catalog.importing.authorities import AuthorityDecision, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
+from services.catalog.importing.changes import StoredRecord, count_items
 from services.catalog.importing.decode import (
     BATCH,
     IncomingAuthority,
@@ -54,7 +55,6 @@ from services.catalog.importing.upsert import (
     NO_RUN,
     ImportTarget,
     Outcome,
-    StoredRecord,
     decide,
     open_target,
     stored_records,
@@ -98,7 +98,9 @@ class Import:
         stdin: BinaryIO,
         dry_run: bool,
         new_source: bool = False,
+        owner: str = "",
         missing: MissingRecords | None = None,
+        stdin_id: str = "",
         on_progress: Callable[[Progress], None],
         report: Callable[[Rejected], None],
     ) -> None:
@@ -107,18 +109,20 @@ class Import:
         processes    number of decoding processes; 0 decodes in this process
         dry_run      decide and count, write nothing
         new_source   the source may be new, or dropped
+        owner        id of the institution whose source it must be; "" for any
         missing      delete the records of the source that are not in the files
+        stdin_id     names what `stdin` has, so that a killed import of it continues
         on_progress  is called after each batch
         report       is called with each rejected record and each warning
         """
         self._database, self._context = database, context
         self._source, self._institution = source, institution
-        self._files, self._processes, self._stdin = files, processes, stdin
+        self._files, self._processes, self._stdin, self._owner = files, processes, stdin, owner
         self._on_progress, self._report = on_progress, report
         self._simulated: dict[str, StoredRecord] | None = {} if dry_run else None
-        self._new_source, self._missing = new_source, missing
+        self._new_source, self._missing, self._stdin_id = new_source, missing, stdin_id
         self._target: ImportTarget | None = None  # None in a dry run
-        self._run = self._at = 0  # number of the run; position of the present file
+        self.number = self._at = 0  # number of the run; position of the present file
         sizes = [size_of(stdin) if str(path) == "-" else path.stat().st_size for path in files]
         self._bytes_total = 0 if None in sizes else sum(size or 0 for size in sizes)
         self._authorities_met: dict[str, bytes] = {}
@@ -132,7 +136,7 @@ class Import:
         returns  the counts of the whole run, including the part before a kill
         raises   Invalid      SOURCE_UNKNOWN, SOURCE_DROPPED: without `new_source`
                               ITEM_MAP: the source's item map is not valid
-                 Refused      SOURCE_DROPPED: while the import ran
+                 Refused      SOURCE_DROPPED: while the import ran; SOURCE_OF_OTHERS
                  Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE, DECODER_ENDED: committed batches stay, and the next
                               run continues
         """
@@ -142,6 +146,7 @@ class Import:
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
+                self._bytes_before += self._bytes_of_file
                 self._at, self._bytes_of_file = at, 0
                 skip = ordinal if at == file else 0
                 if at >= file and str(path) == "-":
@@ -149,7 +154,8 @@ class Import:
                 elif at >= file:
                     with path.open("rb") as stream:
                         self._load(pool, stream, skip)
-                self._bytes_before += self._bytes_of_file if str(path) == "-" else path.stat().st_size
+                if at < file and str(path) != "-":
+                    self._bytes_of_file = path.stat().st_size
         except BrokenProcessPool:
             # When one process ends, the pool is broken; committed batches stay.
             _stop_feeding(pool)
@@ -160,24 +166,27 @@ class Import:
         if self._missing is not None:
             met = None if self._simulated is None else met_numbers(self._simulated)
             self._missing.delete(
-                self._database, self._context, source=self._source, run=self._run, counts=self.counts, met=met
+                self._database, self._context, source=self._source, run=self.number, counts=self.counts, met=met
             )
         if self._target is not None:
             with self._database.transaction(self._context) as session:
-                finish_run(session, self._run)
+                finish_run(session, self.number)
         return self.counts
 
     def _begin(self) -> tuple[int, int]:
         """Open the source and the run. Returns the file and the record that the run has reached."""
         if self._simulated is not None:
             with self._database.reading(self._context) as session:
-                check_source(session, self._source, is_new=self._new_source)
+                check_source(session, self._source, is_new=self._new_source, owner=self._owner)
             return 0, 0
         with self._database.transaction(self._context) as session:
             check_source(session, self._source, is_new=self._new_source)
             self._target = open_target(session, source=self._source, institution=self._institution)
+            check_source(session, self._source, is_new=True, owner=self._owner)  # others may have made it meanwhile
             use_again(session, self._target.source_id)
-            self._run, file, ordinal = open_run(session, self._target.source_id, self._files, self.counts)
+            self.number, file, ordinal = open_run(
+                session, self._target.source_id, self._files, self.counts, stdin_id=self._stdin_id
+            )
             return file, ordinal
 
     def _load(self, pool: ProcessPoolExecutor | None, stream: BinaryIO, skip: int) -> None:
@@ -223,8 +232,10 @@ class Import:
             self._bytes_of_file = stream.tell()
         else:
             self._bytes_of_file += sum(len(frame.raw) for frame in chunk)
-        read = self._bytes_before + self._bytes_of_file
-        self._on_progress(Progress(read, self._bytes_total, self.counts))
+        self._on_progress(self.progress())
+
+    def progress(self) -> Progress:
+        return Progress(self._bytes_before + self._bytes_of_file, self._bytes_total, self.counts)
 
     def _store(
         self, target: ImportTarget, prepared: PreparedBatch, raw: dict[int, bytes]
@@ -267,7 +278,7 @@ class Import:
                 yield from self._store(target, half, raw)
             return
         bad = to_store[0]
-        log.warning("record_refused", extra={"run": self._run, "record": bad.ordinal})
+        log.warning("record_refused", extra={"run": self.number, "record": bad.ordinal})
         rejected = Rejected(
             path_text(self._files[self._at]),
             bad.ordinal,
@@ -286,15 +297,15 @@ class Import:
             sequence = counts.read + len(prepared.ordinals())
             records, deletions = divide(prepared.incoming)
             outcome = upsert_batch(
-                session, target, records, run=self._run, sequence=sequence, at=clock.now(), context=self._context
+                session, target, records, run=self.number, sequence=sequence, at=clock.now(), context=self._context
             )
             refuse_dropped(session, target.source_id, self._source)
             outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
             if deletions:
                 numbers = live_numbers(session, target.source_id, deletions)
                 deletion = delete_records(
-                    session, target, numbers, at=clock.now(), act=f"import-run:{self._run}", sequence=sequence,
-                    context=self._context,
+                    session, target, numbers, at=clock.now(), act=f"import-run:{self.number}", sequence=sequence,
+                    context=self._context, run=self.number,
                 )  # fmt: skip
                 outcome.deleted, outcome.kept = deletion.records, deletion.kept
             outcome.unchanged += len(prepared.incoming) - len(records) - outcome.deleted
@@ -312,12 +323,12 @@ class Import:
                 rejected_records.store(
                     session,
                     prepared.rejected,
-                    run=self._run,
+                    run=self.number,
                     source_id=target.source_id,
                     institution_id=target.shelves.institution_id,
                 )
             counts.add(prepared, outcome, problems_of(path_text(self._files[self._at]), prepared, outcome))
-            save_run(session, self._run, counts, done=orjson.dumps([self._at, reached]).decode())
+            save_run(session, self.number, counts, done=orjson.dumps([self._at, reached]).decode())
         self.counts = counts
         return outcome
 
@@ -326,14 +337,18 @@ class Import:
         assert self._simulated is not None
         batch, (records, deletions) = prepared.incoming, divide(prepared.incoming)
         with self._database.reading(self._context) as session:
-            source_id = session.scalar(select(Source.id).where(Source.code == self._source))
+            source = session.execute(
+                select(Source.id, Source.institution_id).where(Source.code == self._source)
+            ).first()
+            source_id, institution_id = (None, None) if source is None else source
             stored = {**stored_records(session, source_id, batch, NO_RUN), **self._simulated}
             authorities = decide_authorities(
                 session, prepared.authorities, source_id=source_id, met=self._authorities_met
             )
             deleted = live_numbers(session, source_id, deletions) if source_id is not None and deletions else set()
             outcome = Outcome(kept=count_out(session, sorted(deleted)))
-        decision = decide(stored, records, repeat(0))
+            decision = decide(stored, records, repeat(0))
+            outcome.items_created, outcome.items_changed = count_items(session, institution_id, decision.touched)
         outcome.created = sum(change.fresh for change in decision.touched)
         outcome.updated = len(decision.touched) - outcome.created
         outcome.deleted = simulate_deletions(stored, deletions, deleted)

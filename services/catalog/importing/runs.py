@@ -18,7 +18,7 @@ from chassis import clock
 from services.catalog.importing.decode import PreparedBatch, Rejected, path_text
 from services.catalog.importing.findings import Findings
 from services.catalog.importing.upsert import Outcome
-from services.catalog.tables import ImportRun, ImportSeen
+from services.catalog.tables import ImportChange, ImportRun, ImportSeen
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Counts:
     deleted  records that the source has marked as deleted
     missing  records that were deleted because they are not in a complete load
     kept     items of both that are out: they are withdrawn when they are returned
+    items_created, items_changed  only since the last start of a run that was killed
     """
 
     read: int = 0
@@ -43,6 +44,8 @@ class Counts:
     missing: int = 0
     kept: int = 0
     warnings: int = 0
+    items_created: int = 0
+    items_changed: int = 0
     new_branches: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
 
@@ -56,6 +59,8 @@ class Counts:
         self.kept += outcome.kept
         self.put_aside += len(prepared.rejected)
         self.warnings += len(outcome.warnings)
+        self.items_created += outcome.items_created
+        self.items_changed += outcome.items_changed
         self.new_branches += outcome.new_branches
         for problem in problems:
             self.findings.add(problem)
@@ -75,13 +80,18 @@ class Counts:
         return {**{name: getattr(self, name) for name in COLUMNS}, "findings": self.findings.text()}
 
 
-def open_run(session: Session, source_id: UUID, files: list[Path], counts: Counts) -> tuple[int, int, int]:
+def open_run(
+    session: Session, source_id: UUID, files: list[Path], counts: Counts, *, stdin_id: str = ""
+) -> tuple[int, int, int]:
     """Find the unfinished run of the same files, or start one; return its number, file and record.
 
-    counts  become those of the unfinished run
+    counts    become those of the unfinished run
+    stdin_id  names what standard input has; without it, an import of standard input starts again
     """
     inputs = orjson.dumps([path_text(path.absolute()) for path in files]).decode()
-    identities = [_file_identity(path) for path in files if str(path) != "-"]
+    identities = [
+        (stdin_id, 0, 0) if str(path) == "-" else _file_identity(path) for path in files if stdin_id or str(path) != "-"
+    ]
     fingerprint = hashlib.sha256(orjson.dumps(identities)).digest()
     is_resumable = len(identities) == len(files)
     row = session.scalars(
@@ -96,6 +106,9 @@ def open_run(session: Session, source_id: UUID, files: list[Path], counts: Count
         counts.findings = Findings.read(row.findings)
         log.info("import_resumed", extra={"run": row.number, "file": file, "record": ordinal})
         return row.number, file, ordinal
+    # Only the last run of a source can be undone.
+    earlier = select(ImportRun.number).where(ImportRun.source_id == source_id)
+    session.execute(delete(ImportChange).where(ImportChange.run.in_(earlier)))
     started = ImportRun(
         source_id=source_id,
         inputs=inputs,

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock
+from chassis import audit, clock
 from chassis.context import Context
 from chassis.database.db import Database
+from chassis.database.sql import in_parts
 from chassis.errors import Invalid, NotFound, Refused
 from services.catalog.importing.backfill import reread_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
-from services.catalog.tables import ImportRun, Institution, Record, Source
+from services.catalog.tables import EditedRecord, ImportRun, Institution, Record, Source
+from services.catalog.tables.institutions import IMPORT
 
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 NEAR_NAMES, LIKENESS = 3, 0.5
 OF_DESKS = "desk:"  # begins the codes of sources of brief records that desks add
 
@@ -32,6 +36,7 @@ class SourceSummary:
     read, warnings, put_aside   counts of that import
     findings                    JSON of importing.findings of that import
     dropped_at                  when its records were deleted together; None for a source in use
+    owner                       IMPORT or HERE
     """
 
     code: str
@@ -45,15 +50,32 @@ class SourceSummary:
     put_aside: int = 0
     findings: str = "[]"
     dropped_at: datetime | None = None
+    owner: str = IMPORT
 
 
-def check_source(session: Session, code: str, *, is_new: bool) -> None:
+def check_own_source(session: Session, code: str, *, is_new: bool, institution: str) -> None:
+    """Check the source of an upload, as check_source does, and that it belongs to the institution.
+
+    institution  id of the caller's institution
+    raises       Invalid  also CODE_INVALID
+                 Refused  SOURCE_OF_OTHERS
+    """
+    if not CODE.fullmatch(code):
+        raise Invalid("CODE_INVALID", given=code[:80])
+    check_source(session, code, is_new=is_new, owner=institution)
+
+
+def check_source(session: Session, code: str, *, is_new: bool, owner: str = "") -> None:
     """Check the source of an import, so that a mistyped code does not load a library a second time.
 
     is_new  the operator allows a new source
+    owner   id of the institution whose source it must be, when it exists; "" for any
     raises  Invalid  SOURCE_UNKNOWN, with similar codes; SOURCE_DROPPED
+            Refused  SOURCE_OF_OTHERS
     """
-    row = session.execute(select(Source.dropped_at).where(Source.code == code)).first()
+    row = session.execute(select(Source.institution_id, Source.dropped_at).where(Source.code == code)).first()
+    if row is not None and owner and str(row.institution_id) != owner:
+        raise Refused("SOURCE_OF_OTHERS", source=code)
     if is_new or (row is not None and row.dropped_at is None):
         return
     if row is not None:
@@ -103,7 +125,7 @@ def sources(session: Session) -> list[SourceSummary]:
     run = select(ImportRun).where(ImportRun.number.in_(last)).subquery()
     rows = session.execute(
         select(
-            *(Source.code, Institution.code.label("institution"), Source.item_map, Source.dropped_at),
+            *(Source.code, Institution.code.label("institution"), Source.item_map, Source.dropped_at, Source.owner),
             func.coalesce(counted.c.records, 0).label("records"),
             func.coalesce(run.c.finished_at, run.c.started_at).label("imported_at"),
             or_(run.c.started_at.is_(None), run.c.finished_at.is_not(None)).label("is_finished"),
@@ -147,6 +169,34 @@ def set_item_map(
     if source_id is None:
         raise _source_unknown(code)
     return reread_items(database, context, source_id=source_id, item_map=item_map, on_progress=on_progress)
+
+
+def set_owner(session: Session, code: str, owner: str, *, context: Context) -> None:
+    """Say who owns the records of a source: IMPORT, whose records replace earlier ones, or HERE.
+
+    With IMPORT, open offers for records that nobody has edited end: the next import replaces the records.
+
+    raises  NotFound  SOURCE_NOT_FOUND
+    """
+    source_id = session.scalar(update(Source).where(Source.code == code).values(owner=owner).returning(Source.id))
+    if source_id is None:
+        raise _source_unknown(code)
+    if owner == IMPORT:
+        _end_offers(session, source_id)
+    facts = {"source": code, "owner": owner}
+    audit.record(session, context, "catalog.set_owner", kind="source", object_id=source_id, facts=facts)
+
+
+def _end_offers(session: Session, source_id: UUID) -> None:
+    """Delete the rows of offers for records without versions."""
+    histories = (
+        select(EditedRecord.record_number, EditedRecord.history).join(Record).where(Record.source_id == source_id)
+    )
+    unedited = [
+        row.record_number for row in session.execute(histories.execution_options(yield_per=500)) if row.history == b"[]"
+    ]
+    for numbers in in_parts(unedited):
+        session.execute(delete(EditedRecord).where(EditedRecord.record_number.in_(numbers)))
 
 
 def _source_unknown(code: str) -> NotFound:

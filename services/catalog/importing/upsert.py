@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from chassis.bus.events import emit
@@ -19,18 +19,31 @@ from chassis.ids import new_id
 from chassis.sentences import LocalText
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
+from services.catalog.importing.changes import RecordChange, StoredRecord, remember, write_originals
 from services.catalog.importing.decode import IncomingRecord, alternative_key
+from services.catalog.importing.offers import put_offers
 from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex, holdings_of, open_branches, resolve_branches
 from services.catalog.items.events import emit_items
 from services.catalog.items.identities import ItemPlan, RecordItems, plan_items, write_items
 from services.catalog.items.lending import put_holdings
-from services.catalog.tables import Branch, ImportSeen, Institution, OriginalRecord, Record, Source, fresh_numbers
+from services.catalog.record.item_facts import facts_of_packed
+from services.catalog.tables import (
+    Branch,
+    EditedRecord,
+    ImportSeen,
+    Institution,
+    Record,
+    Source,
+    fresh_numbers,
+)
+from services.catalog.tables.institutions import HERE
 from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, emit_moved_records, lock_works
 
 NO_RUN = -1  # for a dry run and for a write that is not an import; such records are stored with run 0
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
+RECORD_EDITED_HERE = "RECORD_EDITED_HERE"
 
 
 @dataclass(slots=True)
@@ -52,39 +65,21 @@ class Outcome:
     unchanged: int = 0
     deleted: int = 0
     kept: int = 0
+    items_created: int = 0
+    items_changed: int = 0
     warnings: list[tuple[int, str]] = field(default_factory=list)
     new_branches: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class StoredRecord:
-    """A stored record, and whether this run has read it. is_deleted: a dry run has deleted it."""
-
-    number: int
-    id: UUID
-    fingerprint: bytes
-    version: int
-    index_changes: int
-    in_this_run: bool
-    is_deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RecordChange:
-    """A record to write: a new record or a new version."""
-
-    row: StoredRecord
-    key: str
-    incoming: IncomingRecord
-    version: int
-    fresh: bool
-
-
-@dataclass(slots=True)
 class Decision:
-    """The decision on a batch. seen: unchanged records that this run has read for the first time."""
+    """The decision on a batch. seen: records that this run has read for the first time and does not write.
+
+    offered  new content of records that are edited here
+    """
 
     touched: list[RecordChange] = field(default_factory=list)
+    offered: list[RecordChange] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
 
@@ -127,25 +122,69 @@ def upsert_batch(
     sequence: int,
     at: datetime,
     context: Context,
+    restores: bool = False,
+    keeps_items: bool = False,
 ) -> Outcome:
     """Store at most BATCH records of one source.
 
     run       number of the import run: two different records under one key in one run are two records; or NO_RUN
     sequence  grows with each batch of the run: the version of the event
+    restores  write records that are edited here too: the batch has their own content; keeps_items: but no items
     emits     RecordsChanged and ItemsChanged, when anything changed; InstitutionsChanged for new branches
     """
-    lock_works(session)
-    # Two imports of one source alternate, batch by batch.
-    session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
+    lock_source(session, target.source_id)
     for incoming in batch:
         incoming.items = resolve_branches(target.shelves, incoming.items)
     items = (item for incoming in batch for item in incoming.items)
     new_branches = open_branches(session, target.shelves, items, context=context)
-    numbers = iter(fresh_numbers(session, Record.number, len(batch)))
-    decision = decide(stored_records(session, target.source_id, batch, run), batch, numbers)
+    stored = stored_records(session, target.source_id, batch, run)
+    if restores:
+        stored = {key: replace(row, is_edited=False, fingerprint=b"") for key, row in stored.items()}
+    decision = decide(stored, batch, iter(fresh_numbers(session, Record.number, len(batch))))
+    plan = write_changes(
+        session, target, decision, run=run, sequence=sequence, at=at, context=context, keeps_items=keeps_items
+    )
+    created = sum(change.fresh for change in decision.touched)
+    claimed = sum(len(change.incoming.items) for change in decision.touched)
+    updated, unchanged = len(decision.touched) - created, len(batch) - len(decision.touched)
+    return Outcome(
+        created, updated, unchanged, items_created=len(plan.inserted), items_changed=claimed - len(plan.inserted),
+        warnings=plan.warnings, new_branches=new_branches,
+    )  # fmt: skip
+
+
+def lock_source(session: Session, source_id: UUID) -> None:
+    """Lock works, then the source: two imports of one source, or an import and an edit, alternate."""
+    lock_works(session)
+    session.execute(select(Source.id).where(Source.id == source_id).with_for_update())
+
+
+def write_changes(
+    session: Session,
+    target: ImportTarget,
+    decision: Decision,
+    *,
+    run: int,
+    sequence: int,
+    at: datetime,
+    context: Context,
+    act: str = "",
+    keeps_items: bool = False,
+) -> ItemPlan:
+    """Write what was decided, with items, works, headings, index queue and events.
+
+    The caller has called lock_source. The branches of the items exist.
+
+    returns      the plan of the items, with the warnings of the decision
+    act          aggregate id of the event, whose version is `sequence`; by default the run
+    keeps_items  the records keep the items they have, whatever items their fields name
+    """
     arrivals = [
         KeyedRecord(change.row.number, change.incoming.record_keys.keys, change.fresh) for change in decision.touched
     ]
+    if run > 0:
+        changed = [change.row.number for change in decision.touched if not change.fresh]
+        remember(session, run, changed, [change.row.number for change in decision.offered])
     works = assign_works(session, arrivals)
     claims = [
         RecordItems(
@@ -155,14 +194,16 @@ def upsert_batch(
             change.incoming.items,
             change.incoming.facts,
             change.fresh,
+            keeps_items=keeps_items,
         )
         for change in decision.touched
     ]
+    claims += _offer(session, target, decision.offered, at)
     plan = plan_items(session, target.shelves, claims)
     _write(session, target, decision, works.assignments, plan, run, at)
     target.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
     write_items(session, plan, at=at)
-    warnings = decision.warnings + plan.warnings
+    plan.warnings[:0] = decision.warnings
     if decision.seen:
         session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decision.seen])
     if decision.touched:
@@ -173,14 +214,30 @@ def upsert_batch(
             record_ids=[str(change.row.id) for change in decision.touched],
             versions=[change.version for change in decision.touched],
         )
-        emit(session, event, aggregate_id=f"import-run:{run}", version=sequence, context=context)
+        emit(session, event, aggregate_id=act or f"import-run:{run}", version=sequence, context=context)
         emit_moved_records(session, works.moved, context=context)
-        put_holdings(session, plan.affected, at=at, context=context)
-        emit_items(session, plan.copies, context=context)
-    created = sum(change.fresh for change in decision.touched)
-    updated = len(decision.touched) - created
-    unchanged = len(batch) - created - updated
-    return Outcome(created, updated, unchanged, warnings=warnings, new_branches=new_branches)
+    offered = {change.row.number for change in decision.offered}
+    put_holdings(session, plan.affected | (plan.visible & offered), at=at, context=context)
+    emit_items(session, plan.copies, context=context)
+    return plan
+
+
+def _offer(session: Session, target: ImportTarget, offered: Sequence[RecordChange], at: datetime) -> list[RecordItems]:
+    """Make offers for records that are edited here. Returns their items, which the import still brings."""
+    brought = {change.row.number: (change.incoming.fingerprint, change.incoming.marc) for change in offered}
+    contents = put_offers(session, target.shelves.institution_id, brought, at=at)
+    return [
+        RecordItems(
+            change.row.number,
+            change.row.id,
+            change.incoming.ordinal,
+            change.incoming.items,
+            facts_of_packed(contents[change.row.number]),
+            fresh=False,
+        )
+        for change in offered
+        if change.row.number in contents
+    ]
 
 
 def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], numbers: Iterator[int]) -> Decision:
@@ -202,6 +259,13 @@ def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], num
         if row is None:
             row = stored[key] = StoredRecord(next(numbers), new_id(), incoming.fingerprint, 1, 0, in_this_run=True)
             decision.touched.append(RecordChange(row, key, incoming, 1, fresh=True))
+        elif row.fingerprint != incoming.fingerprint and row.is_edited:
+            row.fingerprint = incoming.fingerprint
+            decision.offered.append(RecordChange(row, key, incoming, row.version, fresh=False))
+            decision.warnings.append((incoming.ordinal, RECORD_EDITED_HERE))
+            if not row.in_this_run:
+                row.in_this_run = True
+                decision.seen.append(row.number)
         elif row.fingerprint != incoming.fingerprint:
             row.fingerprint, row.version, row.in_this_run = incoming.fingerprint, row.version + 1, True
             row.is_deleted = False
@@ -218,13 +282,15 @@ def stored_records(
     """Return the stored records with the keys of this batch; the source's row lock keeps the result valid."""
     columns = (
         *(Record.control_key, Record.number, Record.id, Record.fingerprint),
-        *(Record.version, Record.index_changes, Record.run),
+        *(Record.version, Record.index_changes, Record.run, EditedRecord.imported),
     )
-    of_source = select(*columns).where(Record.source_id == source_id)
+    of_source = select(*columns).outerjoin(EditedRecord, EditedRecord.record_number == Record.number)
+    of_source = of_source.where(Record.source_id == source_id)
+    is_here = session.scalar(select(Source.owner).where(Source.id == source_id)) == HERE
     times = Counter(incoming.key for incoming in batch)
     rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
     # Alternative keys are needed only where another record has the key; a dry run keeps them in memory.
-    taken = {row.control_key: row.fingerprint for row in rows}
+    taken = {row.control_key: row.imported or row.fingerprint for row in rows}
     doubtful = [
         alternative_key(incoming)
         for incoming in batch
@@ -237,7 +303,13 @@ def stored_records(
     seen = set(session.scalars(seen_here)) if elsewhen else set()
     return {
         row.control_key: StoredRecord(
-            row.number, row.id, row.fingerprint, row.version, row.index_changes, row.run == run or row.number in seen
+            row.number,
+            row.id,
+            row.imported or row.fingerprint,
+            row.version,
+            row.index_changes,
+            row.run == run or row.number in seen,
+            is_edited=is_here or row.imported is not None,
         )
         for row in rows
     }
@@ -262,6 +334,7 @@ def _write(
             "brief": change.incoming.brief,
             "holdings": holdings_of(target.shelves, plan.items[change.row.number]),
             "version": change.version,
+            "marc_version": change.version,
             "run": max(run, 0),
             "updated_at": at,
             "deleted_at": None,
@@ -285,23 +358,4 @@ def _write(
     if created:
         session.execute(insert(Record.__table__), created)  # type: ignore[arg-type]
     update_many(session, Record, updated, key="number")
-    _write_originals(session, target, decision)
-
-
-def _write_originals(session: Session, target: ImportTarget, decision: Decision) -> None:
-    """Store the original bytes of repaired records, and delete those of other records."""
-    changed = [change.row.number for change in decision.touched if not change.fresh]
-    if changed:
-        session.execute(delete(OriginalRecord).where(OriginalRecord.record_number.in_(changed)))
-    rows = [
-        {
-            "record_number": change.row.number,
-            "institution_id": target.shelves.institution_id,
-            "format": change.incoming.original[0],
-            "raw": change.incoming.original[1],
-        }
-        for change in decision.touched
-        if change.incoming.original is not None
-    ]
-    if rows:
-        session.execute(insert(OriginalRecord), rows)
+    write_originals(session, target.shelves.institution_id, decision.touched)

@@ -25,6 +25,7 @@ LONGEST_URL = 200
 _MOST_LINES = 5
 
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@[^\s@<>()\[\],;:\"\\]{1,180}\.[A-Za-z0-9-]{2,63}")
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII)
 # Characters that end a line or change the direction of text: after them the text may look like another one.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -147,6 +148,17 @@ def check_url(name: str, value: Any) -> str:
     return text
 
 
+def check_colour(name: str, value: Any) -> str:
+    """Check a colour. It is stored as "#rrggbb" in small letters.
+
+    raises  Invalid  DETAIL_TEXT, DETAIL_COLOUR
+    """
+    text = check_text(name, value, longest=40).lower()
+    if text and not _COLOUR.fullmatch(text):
+        raise Invalid("DETAIL_COLOUR", field=name, given=text)
+    return text
+
+
 def check_links(name: str, value: Any) -> list[dict[str, str]]:
     """Check links to a library's other sites, one of each kind.
 
@@ -224,6 +236,7 @@ _CHECKS: dict[str, Check] = {
     "services": check_local_texts,
     "accessibility": check_local_texts,
     "photo_alt": _local_text(200),
+    "card_colour": check_colour,
 }
 INSTITUTION_FIELDS = {field: _CHECKS[field] for field in choices(wire.EditInstitutionRequest, "fields")}
 BRANCH_FIELDS = {field: _CHECKS[field] for field in choices(wire.EditBranchRequest, "fields")}

@@ -10,13 +10,15 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis.branches import full_code, own_branch_code
 from chassis.context import Context
 from chassis.database.sql import in_parts, insert_ignore
+from chassis.errors import Invalid
 from chassis.ids import new_id
 from chassis.sentences import LocalText
 from services.catalog.institutions.events import change_institutions
 from services.catalog.record.holdings import ItemFacts, holdings
-from services.catalog.tables import Branch
+from services.catalog.tables import Branch, Institution
 
 
 @dataclass(slots=True)
@@ -72,3 +74,18 @@ def holdings_of(branch_index: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
         return b"[]"
     names = {(branch_index.institution, code): (name.id, name.en) for code, (_, name) in branch_index.branches.items()}
     return orjson.dumps(holdings(items, names, institution=branch_index.institution))
+
+
+def find_branch(session: Session, code: str, institution_id: UUID) -> UUID:
+    """Return the id of a branch of an institution.
+
+    code    full code, or the code within the institution
+    raises  Invalid  BRANCH_UNKNOWN
+    """
+    branch = own_branch_code(code)
+    query = select(Branch.id, Institution.code).join(Institution, Institution.id == Branch.institution_id)
+    row = session.execute(query.where(Institution.id == institution_id, Branch.code == branch)).first()
+    if row is None or code not in (branch, full_code(row.code, branch)):
+        raise Invalid("BRANCH_UNKNOWN", given=code[:100])
+    branch_id: UUID = row.id
+    return branch_id

@@ -8,18 +8,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+import orjson
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis.database.sql import in_parts, update_many
 from chassis.ids import new_id
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, with_version
+from services.catalog.items.gone_items import REMOVED_WITH_RECORD, remove_items, take_back
 from services.catalog.items.lending import IN, lending_of, load_rules, load_states, lock_records
-from services.catalog.items.stored_items import Stored, StoredItems, source_barcode_of
+from services.catalog.items.stored_items import Stored, StoredItems, source_barcode_of, staying_status_of
 from services.catalog.record.holdings import ItemFacts
 from services.catalog.record.item_facts import RecordFacts, facts_of_packed
-from services.catalog.tables import GoneItem, Item, ItemOverride, Record
+from services.catalog.tables import Item, ItemOverride, Record
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
 # Columns that readers and the index see. The others are shown only with the item itself.
@@ -34,6 +36,7 @@ class RecordItems:
 
     is_deleted  the record is being deleted, so it names no items
     is_return   an item of the record was returned, so only items that are leaving are examined
+    keeps_items  the record names no items and keeps those it has
     """
 
     record_number: int
@@ -44,6 +47,7 @@ class RecordItems:
     fresh: bool
     is_deleted: bool = False
     is_return: bool = False
+    keeps_items: bool = False
 
 
 @dataclass(slots=True)
@@ -79,15 +83,11 @@ def plan_items(session: Session, branch_index: BranchIndex, claims: Sequence[Rec
 
 def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
     """Carry out a plan. The claiming records are stored."""
-    for ids in in_parts([row["id"] for row in plan.gone]):
-        session.execute(delete(Item).where(Item.id.in_(ids)).execution_options(synchronize_session=False))
-    if plan.gone:
-        session.execute(insert(GoneItem), [row | {"gone_at": at} for row in plan.gone])
-    for ids in in_parts(plan.returned):
-        session.execute(delete(GoneItem).where(GoneItem.id.in_(ids)).execution_options(synchronize_session=False))
+    remove_items(session, plan.gone, removal=REMOVED_WITH_RECORD, at=at)
     update_many(session, Item, plan.updated, key="id")
     if plan.inserted:
         session.execute(insert(Item.__table__), plan.inserted)  # type: ignore[arg-type]
+    take_back(session, plan.returned)
     for item_id, barcode in plan.source_barcodes:
         session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
 
@@ -113,7 +113,7 @@ class _Planner:
         for claim in self._claims:
             for position, facts in enumerate(claim.items):
                 self._place(claim, position, facts)
-        self._keep_fast_adds()
+        self._keep_items()
         self._release()
         lock_records(self._session, self._plan.affected)
         self._add_lending()
@@ -139,6 +139,11 @@ class _Planner:
 
     def _place(self, claim: RecordItems, position: int, facts: ItemFacts) -> None:
         """Plan the row of one claimed item: the stored item that it is, a gone item that comes back, or a new one."""
+        own = self._own_item(claim.record_number, position, facts.barcode)
+        if own is not None:
+            if own.record_number != claim.record_number:
+                self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
+            return
         number, barcode = claim.record_number, facts.barcode or None
         contested_barcode: str | None = None
         if barcode is not None and self._winners[barcode] != number:
@@ -164,6 +169,7 @@ class _Planner:
             "position": position,
             "contested_barcode": contested_barcode,
             "is_fast_add": False,
+            "is_own": False,
             "is_leaving": False,
             **{name: getattr(facts, name) for name in _FACTS},
         }
@@ -171,6 +177,15 @@ class _Planner:
             self._insert(claim, columns, facts, gone_item)
         else:
             self._update(claim, columns, facts, row)
+
+    def _own_item(self, number: int, position: int, barcode: str | None) -> Any:
+        """Return the claimed item if cataloguers own it or have removed it."""
+        stored = self._stored
+        if not barcode:
+            row = stored.by_position.get((number, position))
+            return row if row is not None and row.is_own and row.contested_barcode is None else None
+        rows = (stored.wanting.get((number, barcode)), stored.by_source.get(barcode), stored.gone.get(barcode))
+        return next((row for row in rows if row is not None and row.is_own), None)
 
     def _find_stored(
         self, number: int, position: int, barcode: str | None, contested_barcode: str | None
@@ -185,6 +200,7 @@ class _Planner:
             row = self._stored.wanting.get((number, barcode or contested_barcode or ""))
         if row is None or row.id in self._taken:
             row = self._stored.by_position.get((number, position))
+            row = None if row is None or row.is_own else row
         return (None if row is None or row.id in self._taken else row), None
 
     def _own_barcode(self, found: Any, barcode: str | None, *, is_contested: bool) -> str | None:
@@ -233,13 +249,15 @@ class _Planner:
             self._plan.updated.append(columns | {"id": row.id, "version": version, "last_published": copy_digest})
         return different
 
-    def _keep_fast_adds(self) -> None:
-        """Keep the items of claiming records that a desk added; their copies are renewed with the record."""
+    def _keep_items(self) -> None:
+        """Keep items of claiming records that staff added or edited, or all; their copies are renewed."""
         codes = {branch_id: code for code, (branch_id, _) in self._branch_index.branches.items()}
         for row, claim in self._untaken():
-            if row.is_fast_add and not (claim.is_deleted or claim.is_return):
+            if claim.keeps_items or ((row.is_fast_add or row.is_own) and not (claim.is_deleted or claim.is_return)):
                 columns = {name: row._mapping[name] for name in _COLUMNS}
                 columns["access"] = columns["access"] or ""
+                if row.is_leaving and (row.is_own or row.deleted_at is not None):  # its record comes back
+                    columns |= {"status": staying_status_of(row), "is_leaving": False}
                 facts = ItemFacts(branch=codes[row.branch_id], **{name: columns[name] for name in _FACTS})
                 self._update(claim, columns, facts, row)
 
@@ -265,7 +283,7 @@ class _Planner:
             elif states.get(row.id, (IN, ""))[0] != IN:
                 self._keep(row, claim)
             else:
-                self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
+                self._remove(row, source_barcode_of(row), claim.record_id, claim.facts, is_deletion=claim.is_deleted)
 
     def _load_waiting(self, barcodes: Sequence[str]) -> dict[str, Any]:
         """Return barcode -> the item of another record that waits for it, with its record's id and MARC."""
@@ -300,11 +318,14 @@ class _Planner:
         self._plan.kept.add(row.id)
         self._change(row, columns, record_id=claim.record_id, facts=claim.facts)
 
-    def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:
+    def _remove(
+        self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts, *, is_deletion: bool = False
+    ) -> None:
         version = row.version + 1
         copy = with_version(copy_json(row.id, row._mapping, record_id=record_id, facts=facts), version, gone=True)
         values = {"id": row.id, "institution_id": row.institution_id, "barcode": barcode, "version": version}
-        self._plan.gone.append(values | {"copy": copy})
+        item = orjson.dumps({name: row._mapping[name] for name in _COLUMNS}) if is_deletion else None
+        self._plan.gone.append(values | {"copy": copy, "item": item})
         self._plan.copies.append(copy)
 
     def _add_lending(self) -> None:
@@ -323,6 +344,7 @@ _FACTS = (
     *("room", "enumeration", "chronology", "pieces", "call_sort", "access"),
 )
 _COLUMNS = (
-    *("institution_id", "record_number", "branch_id", "position", "contested_barcode", "is_fast_add", "is_leaving"),
+    *("institution_id", "record_number", "branch_id", "position", "contested_barcode"),
+    *("is_fast_add", "is_own", "is_leaving"),
     *_FACTS,
 )

@@ -19,6 +19,8 @@ _MEANINGS = (*STATUSES, ONLINE, ASK)
 PLACES = (
     "barcode", "call_number", "branch", "collection", "material", "room", "copy", "enumeration", "chronology", "pieces",
 )  # fmt: skip
+# For the accession register: the number of an item, and how it was acquired. Imports do not read them.
+REGISTER_PLACES = ("accession_number", "acquired_on", "supplier", "price")
 LONGEST_MAP = 100_000
 _TABLES = ("branches", "collections", "materials", "statuses")
 _TAG = re.compile(r"[0-9]{3}\Z")
@@ -95,7 +97,8 @@ class Condition:
 class ItemPattern:
     """One pattern by which records encode items; see usual_item_maps.toml.
 
-    texts  (name, code, rule); code is rule.single: a look-up by code is faster than the rule
+    texts     (name, code, rule); code is rule.single: a look-up by code is faster than the rule
+    register  (name, rule) of REGISTER_PLACES
     """
 
     tag: str
@@ -106,6 +109,7 @@ class ItemPattern:
     read_here: tuple[Condition, ...] = ()
     items_in: tuple[str, ...] = ()
     item: ItemPattern | None = None
+    register: tuple[tuple[str, TextRule], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,9 @@ def read_map(text: str) -> ItemMap:
 def _read_pattern(where: str, table: dict[str, Any]) -> ItemPattern:
     where = f"{where} ({table['name']})" if isinstance(table.get("name"), str) else where
     _check_keys(
-        where, table, ("name", "field", "has", *PLACES, "status", "status_words", "read_here", "items_in", "item")
+        where,
+        table,
+        ("name", "field", "has", *PLACES, *REGISTER_PLACES, "status", "status_words", "read_here", "items_in", "item"),
     )
     tag = table.get("field")
     if not isinstance(tag, str) or not _TAG.match(tag) or tag < "010":
@@ -183,7 +189,7 @@ def _read_pattern(where: str, table: dict[str, Any]) -> ItemPattern:
 
 
 def _read_item_record_pattern(where: str, tag: str, table: dict[str, Any]) -> ItemPattern:
-    _check_keys(where, table, ("has", *PLACES, "status", "status_words", "read_here"))
+    _check_keys(where, table, ("has", *PLACES, *REGISTER_PLACES, "status", "status_words", "read_here"))
     return _build_pattern(where, tag, table)
 
 
@@ -205,6 +211,9 @@ def _build_pattern(where: str, tag: str, table: dict[str, Any], **more: Any) -> 
         status=_read_conditions(f"{where}: status", table.get("status", []), with_status=True),
         status_words=None if words is None else _read_text_rule(f"{where}: status_words", words),
         read_here=_read_conditions(f"{where}: read_here", table.get("read_here", []), with_status=False),
+        register=tuple(
+            (name, _read_text_rule(f"{where}: {name}", table[name])) for name in REGISTER_PLACES if name in table
+        ),
         **more,
     )
 

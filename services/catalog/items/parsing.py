@@ -64,6 +64,31 @@ def items_in(tags: Tags, item_map: ItemMap, leader: str) -> list[ItemFacts]:
     return []
 
 
+def register_texts_of(record: Record, item_map: ItemMap) -> dict[str, dict[str, str]]:
+    """Read what a record says for the accession register: barcode -> texts of item_maps.REGISTER_PLACES.
+
+    Of items with a barcode, by the first pattern of the map that finds any.
+    """
+    for pattern in item_map.patterns:
+        texts: dict[str, dict[str, str]] = {}
+        for field in record.fields:
+            rules = pattern if field[0] == pattern.tag else pattern.item if field[0] in pattern.items_in else None
+            if rules is None:
+                continue
+            first_values = dict(zip(field[-2:1:-2], field[:1:-2], strict=False))
+            barcode = next(
+                (text.text_of(field, first_values) for name, _, text in rules.texts if name == "barcode"), ""
+            )
+            if barcode := without_controls(barcode)[:SHORT].strip():
+                read = (
+                    (name, without_controls(rule.text_of(field, first_values)).strip()) for name, rule in rules.register
+                )
+                texts.setdefault(barcode, {name: text for name, text in read if text})
+        if texts:
+            return texts
+    return {}
+
+
 def is_online(leader: str, tags: Tags) -> bool:
     """Tell whether a record describes an e-resource that is used over a network, from form of item, 007 and 856."""
     fixed = next((field[1] for field in tags.get("008", ()) if len(field) > 1), "")

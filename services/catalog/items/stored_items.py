@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, null, select
 from sqlalchemy.orm import Session
 
 from chassis.database.sql import among, in_parts
@@ -24,9 +24,10 @@ _STORED = (
     .join(Record, Record.number == Item.record_number)
     .join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
 )
+_GONE_COLUMNS = (GoneItem.id, GoneItem.barcode, GoneItem.version, GoneItem.is_own, null().label("record_number"))
 # Locked, so that a handler of an event about a gone item waits until this transaction has restored the item.
 _GONE = (
-    select(GoneItem.id, GoneItem.barcode, GoneItem.version, *_OVERRIDE)
+    select(*_GONE_COLUMNS, *_OVERRIDE)
     .join(ItemOverride, ItemOverride.item_id == GoneItem.id, isouter=True)
     .order_by(GoneItem.gone_at)
     .with_for_update(of=GoneItem)
@@ -37,6 +38,12 @@ def source_barcode_of(row: Stored) -> str | None:
     """Return the barcode that a stored item has in its record."""
     barcode: str | None = row.barcode if row.own_barcode is None else row.source_barcode
     return barcode
+
+
+def staying_status_of(row: Stored) -> str:
+    """Return the status of an item that was leaving, and was therefore withdrawn, when it stays: it was lent."""
+    status: str = row.own_status or "in_service"
+    return status
 
 
 class StoredItems:

@@ -14,9 +14,10 @@ from PIL import ExifTags, Image
 from chassis.database.blobs import Rendition
 from chassis.errors import Invalid
 
-# A photo of a phone has 12 million pixels. Pillow decodes a JPEG in the size that is needed, and the others whole,
-# which takes 48 MB and more for copies.
-MOST_PIXELS = {"image/jpeg": 24_000_000, "image/png": 12_000_000, "image/webp": 12_000_000}
+# A phone takes photos of 12 to 50 million pixels. Pillow decodes a JPEG in the size that is needed, the others whole,
+# which takes 48 MB and more for copies. Of a progressive JPEG it keeps 3 bytes and more for each pixel.
+MOST_PIXELS = {"image/jpeg": 50_000_000, "image/png": 12_000_000, "image/webp": 12_000_000}
+MOST_PROGRESSIVE_PIXELS = 24_000_000
 MOST_SIDE = 16_000
 PHOTO_WIDTHS = (1600, 960, 480)
 LOGO_WIDTHS = (512, 192, 96)  # includes the sizes of a phone's home screen
@@ -28,6 +29,8 @@ _PILLOW_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 Image.MAX_IMAGE_PIXELS = None
 # One picture at a time, because decoded pictures of several calls take too much memory.
 _turn = threading.Lock()
+# Brands of HEIF files with HEVC (ISO/IEC 23008-12), the photos of an iPhone. Pillow cannot decode them.
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 # EXIF's Orientation -> the transposition that makes a picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,7 +90,7 @@ def _decode(content: bytes, width: int) -> Image.Image:
         _check_pixels(media_type, *_webp_size(content))
     try:
         with Image.open(io.BytesIO(content), formats=[_PILLOW_NAMES[media_type]]) as image:
-            _check_pixels(media_type, *image.size)
+            _check_pixels(media_type, *image.size, is_progressive=bool(image.info.get("progressive")))
             image.draft("RGB", (width, width))
             has_alpha = "A" in image.getbands() or "transparency" in image.info
             mode = "RGBA" if has_alpha else "RGB"
@@ -124,8 +127,8 @@ def _scaled(image: Image.Image, widths: Sequence[int]) -> list[Image.Image]:
     return scaled
 
 
-def _check_pixels(media_type: str, width: int, height: int) -> None:
-    most = MOST_PIXELS[media_type]
+def _check_pixels(media_type: str, width: int, height: int, *, is_progressive: bool = False) -> None:
+    most = MOST_PROGRESSIVE_PIXELS if is_progressive else MOST_PIXELS[media_type]
     if not 0 < width <= MOST_SIDE or not 0 < height <= MOST_SIDE or width * height > most:
         raise Invalid("PICTURE_PIXELS", width=width, height=height, most_millions=most // 1_000_000)
 
@@ -137,6 +140,8 @@ def _media_type(content: bytes) -> str:
         return "image/png"
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS:
+        raise Invalid("PICTURE_HEIC")
     raise Invalid("PICTURE_FORMAT")
 
 

@@ -21,7 +21,7 @@ MOST_AUTHORS, LONGEST_AUTHOR = 50, 200
 LONGEST_NUMBER = 64  # characters of an ISBN with its hyphens and blanks
 UNTITLED = "[Tanpa judul]"
 
-_A, _B = frozenset("a"), frozenset("b")
+_A, _B, _Z = frozenset("a"), frozenset("b"), frozenset("z")
 _SERIES = frozenset("anpv")
 _DIGITS = re.compile(r"[0-9Xx][0-9Xx\- ]*")
 
@@ -97,6 +97,15 @@ def isbns(tags: Tags) -> list[str]:
         if number:
             values[number] = None
     return list(values)
+
+
+def all_isbns(tags: Tags) -> list[str]:
+    """Collect the ISBNs of isbns(), then those of 020 $z: cancelled or invalid, but they may be printed in the book."""
+    numbers = dict.fromkeys(isbns(tags))
+    for value in pick_all(tags, "020", _Z):
+        if number := isbn13(value[:24]):
+            numbers[number] = None
+    return list(numbers)
 
 
 def _put(record_brief: dict[str, Any], name: str, value: str) -> None:

@@ -128,6 +128,22 @@ def shelf_key(start: str, volume: str, copy: str) -> str:
     return f"{start} {_volume(volume)} {_copy(copy)}"[:_LONGEST_KEY] if start else ""
 
 
+def label_lines(text: str, *, enumeration: str = "", copy: str = "") -> list[str]:
+    """Return the lines of a spine label: prefix, class, author mark, title mark, the rest, volume and copy.
+
+    enumeration, copy  of the item, for a call number that does not have them; the first copy has no line
+    """
+    parts = parse(text)
+    whole, point, decimals = parts.class_number.partition(".")
+    grouped = f"{whole}{point}" + " ".join(decimals[start : start + 3] for start in range(0, len(decimals), 3))
+    # As it is written: 899.221 3 or 899.2213.
+    number = grouped if grouped in " ".join(text.split()) else parts.class_number
+    volume, number_of_copy = parts.volume or enumeration, parts.copy or copy
+    copy_line = f"c.{number_of_copy}" if number_of_copy.isdecimal() else number_of_copy
+    lines = (parts.prefix, number, parts.author_mark, parts.title_mark, parts.rest, volume, copy_line)
+    return [line for line in lines if line]
+
+
 def _prefix(words: list[str]) -> tuple[str, list[str]]:
     """Split off the letters before the class; without a class only known prefixes count."""
     count = 0

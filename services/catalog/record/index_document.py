@@ -12,7 +12,6 @@ from services.catalog.analysis import (
     as_old,
     elided_words,
     is_old,
-    isbn13,
     name_forms,
     name_key,
     root,
@@ -21,7 +20,7 @@ from services.catalog.analysis import (
     tokens,
 )
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
-from services.catalog.record.brief import isbns
+from services.catalog.record.brief import all_isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
 from services.catalog.record.classes import all_levels, class_of, levels, thousandths
 from services.catalog.record.codes import audience_of, language_of, main_classes, material_of, year_of
@@ -278,7 +277,7 @@ def document(
     items = [item for item in items if item.status != "withdrawn"]
     year = year_of(tags)
     class_number = class_of(tags, (item.call_number for item in items))
-    text, isbn_numbers = words_of(tags), _isbns(tags)
+    text, isbn_numbers = words_of(tags), tuple(all_isbns(tags))
     text[FIELDED] = field_words(tags, isbns=isbn_numbers, items=items, class_number=class_number, first=START)
     facets = _facets(record.leader, tags, language, year, institution, items, class_number)
     openings = _openings(tags)
@@ -353,14 +352,6 @@ def _values(values: Iterable[str]) -> tuple[str, ...]:
     """Remove duplicates and keep the order; a set is sorted, so that a record always gives the same document."""
     ordered = sorted(values) if isinstance(values, set) else values
     return tuple(dict.fromkeys([value[:FACET_LENGTH] for value in ordered if value]))[:FACET_LIMIT]
-
-
-def _isbns(tags: Tags) -> tuple[str, ...]:
-    numbers = dict.fromkeys(isbns(tags))
-    for value in pick_all(tags, "020", _Z):  # cancelled or invalid, but it may be printed in the book
-        if number := isbn13(value[:24]):
-            numbers[number] = None
-    return tuple(numbers)
 
 
 def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:

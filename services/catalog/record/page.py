@@ -66,8 +66,8 @@ def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> 
 
 def load_items(
     database: Database, *, context: Context, record_id: UUID, branch: str = ""
-) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
-    """Load a record's version and its items: items of the reader's branch first, then by branch in shelf order.
+) -> tuple[Row[*tuple[Any, ...]], Sequence[Row[*tuple[Any, ...]]]]:
+    """Load the row of a record and its items: items of the reader's branch first, then by branch in shelf order.
 
     raises  NotFound  RECORD_NOT_FOUND
     """
@@ -77,7 +77,7 @@ def load_items(
     first = split_branch(branch)
     if first is not None:
         items = sorted(items, key=lambda item: (item.institution, item.branch) != first)
-    return record.version, items
+    return record, items
 
 
 def _set_record_ids(session: Session, relations: list[dict[str, Any]], source: str, record: Marc) -> None:

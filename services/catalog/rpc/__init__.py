@@ -9,12 +9,18 @@ from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index.installation import open_index
+from services.catalog.rpc.accessions import AccessionMethods
 from services.catalog.rpc.browse import BrowseMethods
+from services.catalog.rpc.cataloguing import CataloguingMethods
+from services.catalog.rpc.drafts import DraftMethods
+from services.catalog.rpc.edit_forms import EditFormMethods
 from services.catalog.rpc.harvest import HarvestMethods
 from services.catalog.rpc.institutions import InstitutionMethods
 from services.catalog.rpc.items import ItemMethods
+from services.catalog.rpc.labels import LabelMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
+from services.catalog.rpc.tasks import TaskMethods
 from services.catalog.search.own_vocabulary import load_words, use_own_vocabulary
 from services.catalog.settings import CatalogSettings
 
@@ -27,6 +33,12 @@ class Catalog(
     HarvestMethods,
     BrowseMethods,
     ItemMethods,
+    CataloguingMethods,
+    EditFormMethods,
+    AccessionMethods,
+    TaskMethods,
+    LabelMethods,
+    DraftMethods,
     InstitutionMethods,
     PublishedMethods,
     CatalogServicer,

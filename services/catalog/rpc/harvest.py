@@ -16,8 +16,8 @@ from chassis.ids import parse_id
 from chassis.rpc.methods import reads
 from rangkiang.catalog.v1 import harvest_pb2 as wire
 from services.catalog.formats import Entry, Form
-from services.catalog.harvest.numbering import lock_changes
-from services.catalog.harvest.reading import Changes, change_of, count_changes, earliest_change, highest_change, page_of
+from services.catalog.harvest.numbering import epoch_of, lock_changes, state_of
+from services.catalog.harvest.reading import Changes, change_of, earliest_change, highest_change, page_of
 from services.catalog.harvest.sets import list_sets
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.rpc.protobuf import ServicerPart, fill, moment_of, wire_moment
@@ -54,14 +54,15 @@ class HarvestMethods(ServicerPart):
             with self._database.transaction(caller) as session:
                 reply.read_at.FromDatetime(lock_changes(session, shared=True))
         with self._database.reading(caller) as session:
-            if request.after > highest_change(session):
+            installation = session.scalars(select(Installation)).one()
+            state = state_of(installation)
+            reply.epoch = epoch_of(state)
+            if request.after > highest_change(session) or request.epoch not in ("", reply.epoch):
                 raise Invalid("CURSOR_INVALID")  # of another catalogue, or of this one before a restored backup
             page = page_of(session, changes, limit=request.limit or USUALLY_LISTED)
-            reply.total = count_changes(session, changes) if request.count else 0
             if (earliest := earliest_change(session)) is not None:
                 reply.earliest.FromDatetime(earliest)
-            installation = session.scalars(select(Installation.id)).one()
-        reply.cursor_key = blake2b(installation.bytes, person=b"harvest cursors").digest()
+        reply.cursor_key = blake2b(state, person=b"harvest cursors").digest()
         reply.reached, reply.is_complete, size = page.reached, page.is_complete, 0
         for row in page.rows:
             if size >= MOST_BYTES:

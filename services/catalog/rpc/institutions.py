@@ -156,6 +156,7 @@ def _wire_institution(row: Institution) -> wire.Institution:
         version=row.own_version,
         edited_fields=edited_fields(row),
         id=str(row.id),
+        card_colour=value_of(row, "card_colour"),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
+from chassis import rpc
 from chassis.context import Context
 from chassis.errors import Invalid
 from chassis.rpc.methods import reads, writes, writes_once
@@ -11,8 +14,10 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import items_pb2
 from services.catalog.importing.fast_adds import fast_add
 from services.catalog.institutions.events import copies_of_institutions
-from services.catalog.items import edits, events
-from services.catalog.rpc.protobuf import ServicerPart, fill
+from services.catalog.items import changes, edits, events
+from services.catalog.rpc.protobuf import ServicerPart, fill, wire_moment
+
+_CHANGES = ("barcode", "status", "branch", "collection", "room", "call_number", "record_id")
 
 
 class ItemMethods(ServicerPart):
@@ -49,7 +54,8 @@ class ItemMethods(ServicerPart):
             author=request.author,
             context=caller,
         )
-        return items_pb2.FastAddReply(item=item)
+        edited = edits.get_item(session, item.id, context=caller)
+        return items_pb2.FastAddReply(item=item, edited=fill(items_pb2.ItemForEdit(), edited))
 
     @reads
     def GetItem(self, request: items_pb2.GetItemRequest, session: Session, caller: Context) -> items_pb2.GetItemReply:
@@ -66,20 +72,35 @@ class ItemMethods(ServicerPart):
             limit=request.limit,
             barcode=request.barcode,
             fast_adds_only=not request.every,
+            updated_since=rpc.moment_of(request, "updated_since"),
             context=caller,
         )
         return items_pb2.ListFastAddsReply(items=[fill(items_pb2.ItemForEdit(), item) for item in items], cursor=cursor)
+
+    @reads
+    def ListItemChanges(
+        self, request: items_pb2.ListItemChangesRequest, session: Session, caller: Context
+    ) -> items_pb2.ListItemChangesReply:
+        found, cursor = changes.list_changes(
+            session, request.id, cursor=request.cursor, limit=request.limit, context=caller
+        )
+        return items_pb2.ListItemChangesReply(changes=map(_wire_change, found), cursor=cursor)
 
     @writes
     def ChangeItem(
         self, request: items_pb2.ChangeItemRequest, session: Session, caller: Context
     ) -> items_pb2.ChangeItemReply:
+        given: Any = request.HasField
         item = edits.change_item(
             session,
             request.id,
             request.version,
-            barcode=request.barcode if request.HasField("barcode") else None,
-            status=request.status if request.HasField("status") else None,
+            **{name: getattr(request, name) if given(name) else None for name in _CHANGES},
             context=caller,
         )
         return items_pb2.ChangeItemReply(item=fill(items_pb2.ItemForEdit(), item))
+
+
+def _wire_change(change: changes.ItemChange) -> items_pb2.ItemChange:
+    values = [items_pb2.ChangedValue(field=field, before=old, after=new) for field, old, new in change.values]
+    return items_pb2.ItemChange(made_at=wire_moment(change.made_at), actor=change.actor, act=change.act, values=values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from rangkiang.catalog.v1 import forms_pb2
+from rangkiang.catalog.v1 import forms_pb2, items_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry, Form
@@ -24,12 +23,12 @@ from services.catalog.items.lending import lending_of_row
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.record import call_numbers, page
 from services.catalog.record.holdings import availability_of, with_full_codes
-from services.catalog.rpc.protobuf import ServicerPart, wire_moment
-from services.catalog.tables import Record
+from services.catalog.record.item_facts import facts_of_packed
+from services.catalog.rpc.protobuf import ServicerPart, fill, wire_moment
+from services.catalog.search.availability import load_availability
 from services.catalog.works.editions import work_of_record
 
 LONGEST_ADDRESS = 2_000
-MOST_FORMS = 100
 MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 
 
@@ -53,10 +52,24 @@ class RecordMethods(ServicerPart):
         )
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
-        version, items = page.load_items(
+        record, items = page.load_items(
             self._database, context=rpc.context(context), record_id=parse_id(request.record_id), branch=request.branch
         )
-        return wire.ListItemsReply(record_version=version, items=[_wire_item(item) for item in items])
+        return wire.ListItemsReply(
+            record_version=record.version,
+            record_title=facts_of_packed(record.marc).title,
+            items=[_wire_item(item) for item in items],
+        )
+
+    def GetAvailability(
+        self, request: items_pb2.GetAvailabilityRequest, context: grpc.ServicerContext
+    ) -> items_pb2.GetAvailabilityReply:
+        results = load_availability(
+            self._database, self._index, context=rpc.context(context), ids=request.ids, isbns=request.isbns
+        )
+        return items_pb2.GetAvailabilityReply(
+            results=[fill(items_pb2.AvailabilityResult(), result) for result in results]
+        )
 
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
         form = check_form(request.form, request.address)
@@ -69,24 +82,6 @@ class RecordMethods(ServicerPart):
         return forms_pb2.GetFormReply(
             content=content, media_type=form.media_type, version=row.version, updated_at=wire_moment(row.updated_at)
         )
-
-    @reads
-    def GetForms(
-        self, request: forms_pb2.GetFormsRequest, session: Session, _caller: Context
-    ) -> forms_pb2.GetFormsReply:
-        form = check_form(request.form, request.address)
-        if len(request.ids) > MOST_FORMS:
-            raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=len(request.ids), most=MOST_FORMS)
-        ids = [parse_id(record_id) for record_id in request.ids]
-        rows = {row.id: row for row in session.execute(queries.select_records().where(Record.id.in_(ids)))}
-        records = []
-        for record_id in ids:
-            content = b""
-            if record_id in rows:
-                with suppress(NotSerialisable):
-                    content = form.document(Entry.of_row(rows[record_id], request.address))
-            records.append(forms_pb2.RecordForm(id=str(record_id), content=content))
-        return forms_pb2.GetFormsReply(records=records)
 
     def ListRecords(
         self, request: forms_pb2.ListRecordsRequest, context: grpc.ServicerContext

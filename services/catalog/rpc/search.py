@@ -10,9 +10,12 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog.formats import Entry, Form
+from services.catalog.marc.faults import NotSerialisable
 from services.catalog.query_log import MOST_ENTRIES, SearchEntry, log_searches
 from services.catalog.record.holdings import with_full_codes
 from services.catalog.rpc.protobuf import ServicerPart, fill
+from services.catalog.rpc.records import check_form
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.boolean.tree import Clause, Group, Tree
 from services.catalog.search.facets import count_facet
@@ -24,6 +27,7 @@ class SearchMethods(ServicerPart):
     """See rangkiang/catalog/v1/catalog.proto."""
 
     def Search(self, request: wire.SearchRequest, context: grpc.ServicerContext) -> wire.SearchReply:
+        form = check_form(request.form, request.address) if request.form else None
         result = search(
             self._database,
             self._index,
@@ -39,8 +43,9 @@ class SearchMethods(ServicerPart):
             by_work=request.by_work,
             explain=request.explain,
             strict=request.strict,
-            tree=_tree_of(request.tree) if request.HasField("tree") else None,
+            tree=tree_of(request.tree) if request.HasField("tree") else None,
             offset=request.offset,
+            whole=form is not None,
         )
         if result.degraded:
             metrics.count_degraded("rangkiang.catalog.v1.Catalog/Search")
@@ -61,7 +66,10 @@ class SearchMethods(ServicerPart):
             help=None if result.help is None else fill(browsing_pb2.Help(), result.help),
         )
         for hit in result.hits:
-            _add_hit(reply, hit)
+            if form is None:
+                _add_hit(reply, hit)
+            else:
+                reply.hits.add(id=hit.id, score=hit.score, content=_written(hit, form, request.address))
         return reply
 
     def Suggest(self, request: wire.SuggestRequest, context: grpc.ServicerContext) -> wire.SuggestReply:
@@ -115,12 +123,20 @@ class SearchMethods(ServicerPart):
         return searches_pb2.NoteSearchesReply()
 
 
-def _tree_of(message: wire.SearchTree) -> Tree:
+def tree_of(message: wire.SearchTree) -> Tree:
     """Read a tree; protobuf reads at most 100 levels."""
     if not message.operator and not message.operands:
         return Clause(message.term, message.field or "any", message.relation or "=", tuple(message.modifiers))
-    operands = tuple(map(_tree_of, message.operands))
+    operands = tuple(map(tree_of, message.operands))
     return Group(message.operator, operands, message.distance or 1, message.unit or "word", message.ordered)
+
+
+def _written(hit: Hit, form: Form, address: str) -> bytes:
+    """Return the record of a hit in a format; empty when the format cannot represent it."""
+    try:
+        return form.document(Entry.of_row(hit.record, address))
+    except NotSerialisable:
+        return b""
 
 
 def _add_hit(reply: wire.SearchReply, hit: Hit) -> None:

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from itertools import chain
 from pathlib import Path
 
 from services.catalog.marc.record import Record
 from services.catalog.sample.books_toml import books
 from services.catalog.sample.marc_records import BARCODE_PREFIXES, authorities, describe
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedBook:
+    """A donated book; `items` of it are in the box, and the institution `at` has its edition ("" for none)."""
+
+    isbn: str
+    title: str
+    author: str
+    publisher: str
+    year: int
+    ddc: str
+    items: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A gift that is not catalogued yet. `document` is the number of its handover (BAST)."""
+
+    giver: str
+    document: str
+    received: date
+    books: tuple[BoxedBook, ...]
+
+
+def box() -> Box:
+    """Return the box of twelve books with which cataloguing is practised."""
+    data = tomllib.loads((Path(__file__).parent / "box.toml").read_text(encoding="utf-8"))
+    return Box(data["giver"], data["document"], data["received"], tuple(BoxedBook(**book) for book in data["book"]))
 
 
 def institutions_path() -> Path:

@@ -18,12 +18,12 @@ from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Unavailable
 from services.catalog import queries
-from services.catalog.analysis import isbn13, root, squeeze, tokens
+from services.catalog.analysis import root, squeeze, tokens
 from services.catalog.index.matches import And, Match, Or, Prefix, Term
 from services.catalog.index.port import Index, Request
 from services.catalog.index.stored_fields import FACET_FIELDS
-from services.catalog.marc.record import Record, Tags, by_tag, linked_tag, pick, pick_all
-from services.catalog.record.brief import isbns
+from services.catalog.marc.record import Record, Tags, by_tag, linked_tag, pick
+from services.catalog.record.brief import all_isbns
 from services.catalog.record.headings import tidy
 from services.catalog.record.index_document import KIND_SIGNS
 from services.catalog.search import validation
@@ -96,7 +96,7 @@ def _isbns(database: Database, index: Index, context: Context, digits: str, size
     numbers = _search_numbers(index, Request(match, sort="title", limit=size))
     suggestions: dict[str, Suggestion] = {}
     for record_id, title, tags in _records(database, context, numbers):
-        for isbn in (*isbns(tags), *(isbn13(value[:24]) or "" for value in pick_all(tags, "020", _Z))):
+        for isbn in all_isbns(tags):
             if isbn.startswith((digits, f"978{digits[:9]}")):
                 suggestions.setdefault(isbn, Suggestion(isbn, "isbn", record_id, title))
     return list(suggestions.values())[:size]

@@ -47,6 +47,7 @@ class Hit(NamedTuple):
     reasons            with `explain`: the reasons of its rank, heaviest first
     lacks              words of the query that this record does not have, in a result with hits with a part of the words
     because            why it is a hit although it lacks them: related words, or its class
+    record             with `whole`: the record, in place of brief and holdings
     """
 
     id: str
@@ -59,6 +60,7 @@ class Hit(NamedTuple):
     reasons: Sequence[Reason] = ()
     lacks: Sequence[str] = ()
     because: LocalText | None = None
+    record: queries.PackedRecord | None = None
 
 
 class SearchResult(NamedTuple):
@@ -113,6 +115,7 @@ def search(
     strict: bool = False,
     tree: Tree | None = None,
     offset: int = 0,
+    whole: bool = False,
 ) -> SearchResult:
     """Find records.
 
@@ -129,6 +132,7 @@ def search(
     strict     only records with all the words as typed: no correction, no hits with a part of the words
     tree       in place of a query; strict, without highlights and reasons, and never answered from the tables
     offset     hits to skip, in place of a cursor; only of a tree
+    whole      hits have their records, and neither brief records nor what is made from these
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_INVALID, PAGING_TOO_DEEP, QUERY_AND_TREE, OFFSET_NEEDS_TREE,
                             and of a tree those of boolean.matching.build_match
@@ -204,7 +208,9 @@ def search(
         missing = find_missing_words(index, answer.partial, record_numbers, finder)
     return SearchResult(
         total=answer.hits.total,
-        hits=_load_hits(
+        hits=_load_records(database, answer)
+        if whole
+        else _load_hits(
             database, answer, reasons, missing, highlight=highlight, branch=branch, filters=allowed_filters
         ),
         next=str(Cursor(end, digest, answer.hits.generation, answer.mode)) if has_more else "",
@@ -229,6 +235,15 @@ def search(
 def _find_numbers(database: Database, ids: Sequence[str]) -> dict[str, int]:
     with database.reading(READER) as session:
         return queries.record_numbers(session, ids)
+
+
+def _load_records(database: Database, answer: Answer) -> list[Hit]:
+    """Load the hits as _load_hits does, but their whole records, and in the order that their positions have."""
+    records = queries.packed_records(database, answer.hits.numbers)
+    hits = zip(answer.hits.numbers, answer.hits.scores, strict=True)
+    return [
+        Hit(record.id, score, b"", b"", {}, record=record) for number, score in hits if (record := records.get(number))
+    ]
 
 
 def _load_hits(

@@ -1,8 +1,8 @@
 """Spelling correction: replaces misspelt words by words of the catalogue.
 
 A real word, which is in the word lists or the vocabulary, is not replaced; another word is only offered. The lists have
-slips of the web too (hary). So one that no record has is replaced beside a misspelt word (hary poter), when then all
-words of the query are side by side in a title, a name or a subject. A light word never replaces another word.
+misspellings of the web too (hary). So one that no record has is replaced beside a misspelt word (hary poter), when then
+all words of the query are side by side in a title, a name or a subject. A light word never replaces another word.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import cast
 
 from chassis.errors import Invalid
-from chassis.models import choices
-from rangkiang.catalog.v1.facets_pb2 import Filter
+from rangkiang.catalog.v1.facets_pb2 import Filters
 from services.catalog.analysis import fold, may_have_phrase, phrase_at
 from services.catalog.index.matches import Match
 from services.catalog.index.port import REACH, FacetOrder, Sort
@@ -28,7 +27,7 @@ LONGEST_VALUE = 1000
 MOST_OFFSET = 1_000  # values of a facet that paging may skip
 SORTS = ("relevance", "year", "year_asc", "title")
 FACET_ORDERS = ("count", "value")
-PUBLIC_FACETS = choices(Filter, "facet")
+PUBLIC_FACETS = tuple(field.name for field in Filters.DESCRIPTOR.fields)
 
 
 @lru_cache(maxsize=1024)

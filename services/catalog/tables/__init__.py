@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from services.catalog.tables.accessions import (
+    Accession,
+    AccessionCorrection,
+    AccessionGap,
+    AccessionRules,
+    ItemSequence,
+)
 from services.catalog.tables.base import Table, compress, decompress, fresh_numbers
+from services.catalog.tables.drafts import Draft, RecordTemplate
 from services.catalog.tables.institutions import Branch, ClassCaption, Institution, Source
+from services.catalog.tables.labels import BarcodeRange, LabelPrint, LabelSheets, QueuedLabel
 from services.catalog.tables.lending import GoneItem, ItemOverride, ItemState, LendingRules
 from services.catalog.tables.operations import (
     ImportRun,
@@ -17,6 +26,7 @@ from services.catalog.tables.operations import (
 from services.catalog.tables.records import (
     Authority,
     AuthorityForm,
+    EditedRecord,
     Heading,
     Item,
     NumberedChange,
@@ -26,14 +36,23 @@ from services.catalog.tables.records import (
     WorkKey,
     WorkRuling,
 )
+from services.catalog.tables.tasks import ImportChange, Task, TaskFinding, Upload, UploadPart
 
 __all__ = [
+    "Accession",
+    "AccessionCorrection",
+    "AccessionGap",
+    "AccessionRules",
     "Authority",
     "AuthorityForm",
+    "BarcodeRange",
     "Branch",
     "ClassCaption",
+    "Draft",
+    "EditedRecord",
     "GoneItem",
     "Heading",
+    "ImportChange",
     "ImportRun",
     "ImportSeen",
     "IndexQueue",
@@ -42,15 +61,24 @@ __all__ = [
     "Institution",
     "Item",
     "ItemOverride",
+    "ItemSequence",
     "ItemState",
+    "LabelPrint",
+    "LabelSheets",
     "LendingRules",
     "NumberedChange",
     "OriginalRecord",
+    "QueuedLabel",
     "Record",
+    "RecordTemplate",
     "RejectedRecord",
     "Search",
     "Source",
     "Table",
+    "Task",
+    "TaskFinding",
+    "Upload",
+    "UploadPart",
     "Work",
     "WorkKey",
     "WorkRuling",

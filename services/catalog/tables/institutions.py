@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Table
 
+IMPORT, HERE = "import", "here"
+
 
 class Institution(Table):
     """A library organisation: the tenant.
@@ -69,6 +71,7 @@ class Source(Table):
 
     item_map    how items are read from its records, as TOML; "" for the usual map
     dropped_at  when all its records were deleted, equal to their deleted_at; None for a source in use
+    owner       who owns its records: IMPORT, whose records replace earlier ones, or HERE, the library's cataloguers
     """
 
     __tablename__ = "sources"
@@ -77,6 +80,7 @@ class Source(Table):
     code: Mapped[str] = mapped_column(String(64), unique=True)
     item_map: Mapped[str] = mapped_column(server_default="")
     dropped_at: Mapped[datetime | None]
+    owner: Mapped[str] = mapped_column(String(16), server_default=IMPORT)
 
 
 class ClassCaption(Table):

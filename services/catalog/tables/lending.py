@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Compressed, Table
@@ -16,16 +16,23 @@ class GoneItem(Table):
 
     barcode  as its record had it; None when it had none
     copy     UTF-8 JSON of the last ItemCopy, with `gone`
+    is_own   staff removed it: imports do not bring it back
+    item     JSON of its columns when its record was deleted, to bring it back with the record; else None
     """
 
     __tablename__ = "gone_items"
-    __table_args__ = (Index("gone_items_by_barcode", "institution_id", "barcode"),)
+    __table_args__ = (
+        Index("gone_items_by_barcode", "institution_id", "barcode"),
+        Index("gone_items_by_time", "institution_id", "gone_at", "id"),
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
     barcode: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int]
     copy: Mapped[bytes] = mapped_column(Compressed)
     gone_at: Mapped[datetime]
+    is_own: Mapped[bool] = mapped_column(server_default=false())
+    item: Mapped[bytes | None] = mapped_column(Compressed)
 
 
 class ItemOverride(Table):

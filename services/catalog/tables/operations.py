@@ -83,12 +83,14 @@ class Installation(Table):
 
     works_rules  works.keys.RULES with which the keys of all records were computed
     regrouped    while records are regrouped: number of the last record with keys of the newer rules
+    epoch        another one after each restore of a backup, so that cursors of changes from before it are refused
     """
 
     __tablename__ = "installation"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     works_rules: Mapped[int] = mapped_column(server_default="1")
     regrouped: Mapped[int] = mapped_column(server_default="0")
+    epoch: Mapped[UUID | None]
 
 
 class IndexRebuild(Table):

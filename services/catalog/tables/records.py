@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis import clock
 from services.catalog.tables.base import Compressed, SortKey, Table
 
 
@@ -33,6 +34,7 @@ class Record(Table):
     title_sort, author_sort   folded title and main entry, cut: for browse lists and searches in tables
     standard_number  record.codes.standard_number_of: ISBN or ISSN, for searches in tables
     index_changes  number of changes that only the index needs, such as loans; the document's version is version + this
+    marc_version   version with which marc last changed; 0 in rows that only an older release has written
     """
 
     __tablename__ = "records"
@@ -63,6 +65,27 @@ class Record(Table):
     author_sort: Mapped[str] = mapped_column(SortKey, server_default="")
     standard_number: Mapped[int | None]
     index_changes: Mapped[int] = mapped_column(server_default="0")
+    marc_version: Mapped[int] = mapped_column(server_default="0")
+
+
+class EditedRecord(Table):
+    """A record that its library has edited here. Imports of its key no longer replace it; they make an offer.
+
+    imported    fingerprint of what imports last brought under its key
+    history     versions of its content (cataloguing.history)
+    offer_id    of what an import brought since, until it is taken or refused; None without an offer
+    offer       marc.Record.pack() of the offer
+    """
+
+    __tablename__ = "edited_records"
+    __table_args__ = (_partial("records_with_offers", "offer_id IS NOT NULL", "institution_id", "offer_id"),)
+    record_number: Mapped[int] = mapped_column(ForeignKey("records.number"), primary_key=True, autoincrement=False)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    imported: Mapped[bytes] = mapped_column(LargeBinary(32))
+    history: Mapped[bytes] = mapped_column(Compressed)
+    offer_id: Mapped[UUID | None]
+    offer: Mapped[bytes | None] = mapped_column(Compressed)
+    offered_at: Mapped[datetime | None]
 
 
 class NumberedChange(Table):
@@ -104,14 +127,17 @@ class Item(Table):
     contested_barcode  barcode that its record claims, but that another item of the institution has; this item gets it
                        when the other record no longer claims it
     is_fast_add  added at a desk; no import of its record removes it
+    is_own       cataloguers added or edited it: imports neither change nor remove it
     access       "online", "ask_the_library" or "" (record.holdings.ItemFacts); None in rows of an older release
     is_leaving   its record was deleted or no longer names it, while it is out: it is removed when it is returned
+    changed_at   time of the last write; of rows from before revision 0016 the time of that revision
     """
 
     __tablename__ = "items"
     __table_args__ = (
         UniqueConstraint("institution_id", "barcode"),
         Index("items_by_record", "record_number"),
+        Index("items_changed", "institution_id", "changed_at", "id"),
         Index("items_on_shelf", "branch_id", "call_sort", "record_number"),
         Index("items_by_arrival", "branch_id", "id"),
         _partial("items_by_wanted_barcode", "wanted_barcode IS NOT NULL", "institution_id", "contested_barcode"),
@@ -137,8 +163,10 @@ class Item(Table):
     last_published: Mapped[int | None] = mapped_column("told", key="last_published")
     contested_barcode: Mapped[str | None] = mapped_column("wanted_barcode", String(64), key="contested_barcode")
     is_fast_add: Mapped[bool] = mapped_column(server_default=false())
+    is_own: Mapped[bool] = mapped_column(server_default=false())
     access: Mapped[str | None] = mapped_column(String(16))
     is_leaving: Mapped[bool] = mapped_column(server_default=false())
+    changed_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
 
 class Work(Table):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.bus.events import emit
 from chassis.context import Context
+from chassis.database.sql import in_parts
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.tables import Record, Source, Work, WorkKey, WorkRuling, fresh_numbers
@@ -240,7 +241,14 @@ def _detach(
     for number, stored in leaving_records.items():
         if stored.work is not None:
             by_work.setdefault(stored.work, []).append(number)
+    remains = select(Record.work_number).where(Record.work_number.in_(by_work), Record.deleted_at.is_(None))
+    shared = set(session.scalars(remains.where(Record.number.not_in(leaving_records)).distinct())) if by_work else set()
+    forgotten: set[int] = set()
     for work, leaving in by_work.items():
+        if work not in shared:
+            lone_works[min(leaving)] = work
+            forgotten.update(key for number in leaving for key in leaving_records[number].keys)
+            continue
         rows = session.execute(
             select(Record.number, Record.work_keys)
             .where(Record.work_number == work, Record.number.not_in(leaving), Record.deleted_at.is_(None))
@@ -250,10 +258,9 @@ def _detach(
         if len(rows) > MOST_SEPARATED:
             continue
         remaining = [(number, keys) for number, packed in rows if (keys := unpack(packed))]
-        if not rows:
-            lone_works[min(leaving)] = work
         _forget(session, {key for number in leaving for key in leaving_records[number].keys} - all_keys(remaining))
         _separate(session, remaining, result)
+    _forget(session, forgotten)
     return lone_works
 
 
@@ -268,8 +275,8 @@ def _separate(session: Session, members: Sequence[tuple[int, tuple[int, ...]]], 
 
 
 def _forget(session: Session, keys: set[int]) -> None:
-    if keys:
-        session.execute(delete(WorkKey).where(WorkKey.key.in_(keys)))
+    for part in in_parts(sorted(keys)):
+        session.execute(delete(WorkKey).where(WorkKey.key.in_(part)))
 
 
 def _move(session: Session, which: Any, work: int, result: AssignmentResult) -> None:

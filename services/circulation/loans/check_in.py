@@ -40,7 +40,10 @@ _END_LOAN = (
     update(_loans)
     .where(_loans.c.id == bindparam("loan_id"))
     .values(
-        returned_at=bindparam("ended_at"), returned_branch_id=bindparam("ended_branch_id"), version=_loans.c.version + 1
+        returned_at=bindparam("ended_at"),
+        returned_branch_id=bindparam("ended_branch_id"),
+        version=_loans.c.version + 1,
+        changed_at=bindparam("ended_now"),
     )
 )
 _SUSPENSIONS_SINCE = (
@@ -153,11 +156,13 @@ def _end_loan(session: Session, act: Act, result: CheckIn, loan: Loan, desk: Des
         result.notes.append(Refusal("RETURNED_LATE", days=late, due_on=loan.due_on))
         is_suspended = borrower is not None and _suspend(session, act, result, loan, borrower, late)
     returned_at = max(act.at, loan.lent_at)
-    ended = {"loan_id": loan.id, "ended_at": returned_at, "ended_branch_id": desk.branch.id}
+    ended = {
+        "loan_id": loan.id, "ended_at": returned_at, "ended_branch_id": desk.branch.id, "ended_now": act.now,
+    }  # fmt: skip
     session.connection().execute(_END_LOAN, ended)
     state, transit_to = _store_state(session, act, result, desk, CHECK_IN, loan.id)
     view = view_of(session, loan, copy, borrower, now=act.at, branches=desk.branches)
-    result.view = replace(view, returned_at=returned_at, renewals_left=0, version=loan.version + 1)
+    result.view = replace(view, returned_at=returned_at, renewals_left=0, version=loan.version + 1, changed_at=act.now)
     counts.add(
         session,
         counts.RETURN,

@@ -110,6 +110,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
         id=loan_id, copy=copy, borrower=borrower, branch=desk.branch, home=branches.full_code_of(copy.branch_id),
         lent_at=act.at, due_at=due_moment.at, due_on=due_moment.on, unit=row.unit, renewals=0,
         renewals_left=row.renewals, overdue_days=0, returned_at=None, version=1,
+        changed_at=None if is_dry_run else act.now,
     )  # fmt: skip
     if loan_id is None:
         return CheckOut(view)
@@ -206,6 +207,7 @@ def lend(
         "days": days_json(due_moment.days),
         "returned_at": None,
         "returned_branch_id": None,
+        "changed_at": act.now,
     }
     session.connection().execute(_OPEN_LOAN, loan)
     message = loan_copy(

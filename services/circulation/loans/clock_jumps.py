@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 OPERATOR = system("operator")
 JUMP = timedelta(hours=1)
 # Of each database of this process: the clock and the seconds since the machine's start, when they were last compared.
-_readings: dict[URL, tuple[datetime, float]] = {}
+last_readings: dict[URL, tuple[datetime, float]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def is_confirmed(database: Database) -> bool:
     A jump is logged once. Times of sleep are none, because the seconds since the machine's start go on.
     """
     now, uptime = clock.now(), clock.uptime()
-    before, _readings[database.url] = _readings.get(database.url), (now, uptime)
+    before, last_readings[database.url] = last_readings.get(database.url), (now, uptime)
     if before is not None:
         jump = now - before[0] - timedelta(seconds=uptime - before[1])
         if jump > JUMP:

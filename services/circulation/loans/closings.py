@@ -50,7 +50,7 @@ def move_due_days(database: Database, branch_id: UUID, *, caller: Context) -> li
     moved: list[MovedLoan] = []
     while True:
         with database.reading(caller) as session:
-            ids = _on_closed_days(session, branch_id)
+            ids = loans_on_closed_days(session, branch_id)
         count = len(moved)
         for begin in range(0, len(ids), _TURN):
             moved += database.run(caller, partial(_move, caller=caller, loan_ids=ids[begin : begin + _TURN]))
@@ -63,7 +63,7 @@ def branches_with_loans(session: Session) -> Sequence[UUID]:
     return list(session.scalars(select(Branch.id).where(Branch.id.in_(select(Loan.branch_id).where(_is_open())))))
 
 
-def _on_closed_days(session: Session, branch_id: UUID) -> Sequence[UUID]:
+def loans_on_closed_days(session: Session, branch_id: UUID) -> Sequence[UUID]:
     """Return the open loans of a branch that are due on a closed day, in order of due moment."""
     calendar = calendar_of(session, branch_id)
     today = local_date(calendar, clock.now())

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from chassis.branches import full_code
@@ -31,11 +31,15 @@ from services.circulation.rules import SuspensionDays
 from services.circulation.tables import Borrower, Copy, Loan, Suspension
 
 DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 500
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class LoanFilter:
-    """Conditions of a list of loans. Texts are ids, or numbers or codes (of a branch the full code); "" for any."""
+    """Conditions of a list of loans. Texts are ids, or numbers or codes (of a branch the full code); "" for any.
+
+    updated_since  only loans changed at or after it, open and ended, in order of change
+    """
 
     member: str = ""
     branch: str = ""
@@ -43,20 +47,24 @@ class LoanFilter:
     group: str = ""
     is_overdue: bool = False
     with_returned: bool = False
+    updated_since: datetime | None = None
     limit: int = 0
     cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LoanPage:
-    """One page of loans in order of due moment.
+    """One page of loans in order of due moment, or of change.
 
+    total        loans on all pages, at most MOST_COUNTED
+    has_more     there are more loans than `total`
     cursor       of the next page; "" on the last page
     borrower_id  of the borrower that the filter names; None without one
     """
 
     loans: list[LoanView]
     total: int
+    has_more: bool
     cursor: str
     borrower_id: UUID | None
 
@@ -71,22 +79,27 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     if loan_filter.member:
         borrower_id = find_known_borrower(session, institution_id, loan_filter.member).id
     conditions = _conditions(session, institution_id, loan_filter, borrower_id, now)
-    count: Select[Any] = select(func.count()).select_from(Loan)
+    counted: Select[Any] = select(Loan.id)
     if loan_filter.group:
-        count = count.join(Borrower, Borrower.id == Loan.borrower_id)
-    total = session.execute(count.where(*conditions)).scalar_one()
+        counted = counted.join(Borrower, Borrower.id == Loan.borrower_id)
+    counted = counted.where(*conditions).limit(MOST_COUNTED + 1)
+    total = session.execute(select(func.count()).select_from(counted.subquery())).scalar_one()
     limit = min(loan_filter.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
-    query = LOANS.where(*conditions).order_by(Loan.due_at, Loan.id).limit(limit + 1)
+    is_by_change = loan_filter.updated_since is not None
+    order, cursor_name = (Loan.changed_at, "changed_loans") if is_by_change else (Loan.due_at, "loans")
+    query = LOANS.where(*conditions).order_by(order, Loan.id).limit(limit + 1)
     if loan_filter.cursor:
-        due_at, loan_id = read_cursor(loan_filter.cursor, "loans", moment, UUID)
-        query = query.where(or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id)))
+        query = query.where(tuple_(order, Loan.id) > tuple(read_cursor(loan_filter.cursor, cursor_name, moment, UUID)))
     rows = session.execute(query).all()
     branches = branches_of(session, institution_id)
     views = [view_of(session, *row, now=now, branches=branches) for row in rows[:limit]]
     return LoanPage(
         views,
-        total,
-        write_cursor("loans", rows[limit - 1][0].due_at, rows[limit - 1][0].id) if len(rows) > limit else "",
+        min(total, MOST_COUNTED),
+        total > MOST_COUNTED,
+        write_cursor(cursor_name, getattr(rows[limit - 1][0], order.key), rows[limit - 1][0].id)
+        if len(rows) > limit
+        else "",
         borrower_id,
     )
 
@@ -227,10 +240,12 @@ def _conditions(
     session: Session, institution_id: UUID, loan_filter: LoanFilter, borrower_id: UUID | None, now: datetime
 ) -> list[Any]:
     conditions: list[Any] = [Loan.institution_id == institution_id]
-    if not loan_filter.with_returned or loan_filter.is_overdue:
+    if loan_filter.updated_since is not None:
+        conditions.append(Loan.changed_at >= loan_filter.updated_since)
+    elif not loan_filter.with_returned:
         conditions.append(Loan.returned_at.is_(None))
     if loan_filter.is_overdue:
-        conditions.append(Loan.due_at < now)
+        conditions += [Loan.due_at < now, Loan.returned_at.is_(None)]
     if borrower_id is not None:
         conditions.append(Loan.borrower_id == borrower_id)
     if loan_filter.branch:

@@ -127,7 +127,7 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
 def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | None:
     """Run one transaction of a night. Returns the number of events; None when another process has changed the row."""
     with database.reading(REMINDERS) as session:
-        rows = list(_read(session, night, steps))
+        rows = list(read_loans(session, night, steps))
         open_days = cache(partial(_open_days, session, night))
         reminders = [_reminder(night, steps, row, open_days) for row in rows]
     turn = [reminder for reminder in reminders if reminder is not None]
@@ -141,7 +141,7 @@ def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | N
         return _emit(session, turn)
 
 
-def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]:
+def read_loans(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]:
     """Read a page of open loans that may have reached a step, in order of due moment."""
     in_zone = select(Branch.id).where(Branch.institution_id == night.institution_id, Branch.zone == night.zone)
     query = (

@@ -163,7 +163,7 @@ def _renew(
         change_borrower(session, borrower)
     loan.due_at, loan.due_on, loan.days = new_due.at, new_due.on, days_json(new_due.days)
     loan.policy_version, loan.policy_row = policies.version, policy_json(row)
-    loan.renewals, loan.version = loan.renewals + 1, loan.version + 1
+    loan.renewals, loan.version, loan.changed_at = loan.renewals + 1, loan.version + 1, act.now
     counts.add(session, counts.RENEWAL, on=today, branch=branch, copy=copy, borrower=borrower, channel=act.channel)
     record_act(session, act, "renew", kind="loan", object_id=loan.id, copy=copy, waived=waived)
     emit_renewal(session, act, copy, loan)

@@ -42,6 +42,7 @@ class LoanView:
     overdue_days: int
     returned_at: datetime | None
     version: int
+    changed_at: datetime | None
 
 
 LOANS: Any = (
@@ -78,6 +79,7 @@ def view_of(
         overdue_days=overdue_days(session, loan, until=loan.returned_at or now),
         returned_at=loan.returned_at,
         version=loan.version,
+        changed_at=loan.changed_at,
     )
 
 

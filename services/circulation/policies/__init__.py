@@ -1,14 +1,16 @@
 """Policies: the rules of lending, as rows of member category, collection and lending branch.
 
 A row has a category, a collection and a branch; an empty one means any. The most specific row decides: rows with a
-category come before rows without one, then rows with a collection, then rows with a branch.
+category come before rows without one, then rows with a collection, then rows with a branch. A value that a row leaves
+empty comes from the next wider row of the loan that has it: "children: 2 books" is one row, and dictionaries stay in
+the library for children too, because the row of the reference collection says so.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,8 @@ NO_SENTENCE = LocalText("", "")
 # The longest loan in each unit.
 _LONGEST = {"day": 366, "hour": 168}
 _RENEW_FROM = ("due", "today")
+# Values that mean something only together: a row has all of them, or inherits all.
+_TOGETHER = (("unit", "period"), ("fine_per_day", "fine_cap", "suspension_cap"))
 # The highest value of each number; the lowest is 0. Amounts are in the unit of the currency in use.
 _HIGHEST = {
     "renewals": 99,
@@ -54,6 +58,8 @@ class PolicyRow:
     suspension_cap                 most calendar days of a suspension; 0: no suspension
     last_due_on                    loans are due on this day at the latest
     holds_allowed … lost_after_days  for holds and fees; 0 for none
+    inherits                       names of the values that the row leaves to wider rows; until `row_for` has put them
+                                   together for a loan, they are those of the next row that covers all its loans
     """
 
     category: str = ""
@@ -77,6 +83,7 @@ class PolicyRow:
     fine_per_day: int = 0
     fine_cap: int = 0
     lost_after_days: int = 60
+    inherits: frozenset[str] = frozenset()
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -98,21 +105,24 @@ class PolicySet:
     categories: tuple[str, ...] = ()
 
 
-_NAMES = frozenset(field.name for field in fields(PolicyRow))
+PLACE = ("category", "collection", "branch")
+NAMES = frozenset(field.name for field in fields(PolicyRow)) - {"inherits"}
 
 
 def row_for(rows: Iterable[PolicyRow], *, category: str, collection: str, branch: str) -> PolicyRow | None:
-    """Return the most specific row for a loan; None when no row matches.
+    """Return the most specific row for a loan, with every value; None when no row matches.
 
     branch  code of the lending branch
     """
     place = (category, collection, branch)
-    best: PolicyRow | None = None
-    for row in rows:
-        is_for_place = all(not own or own == code for own, code in zip(row.place, place, strict=True))
-        if is_for_place and (best is None or _rank(row) > _rank(best)):
-            best = row
-    return best
+    matching = [row for row in rows if _covers(row, place)]
+    if not matching:
+        return None
+    best = max(matching, key=_rank)
+    if not best.inherits:
+        return best
+    wider = sorted(matching, key=_rank, reverse=True)[1:]
+    return replace(best, **_inherited(best.inherits, wider), inherits=frozenset())
 
 
 def judge(
@@ -129,7 +139,7 @@ def judge(
     default_category                   category of readers who are not signed in; "" for any
     raises  Invalid  with every fault of the set; `field` is row and value, such as rows[2].period
             POLICY_TOO_MANY_ROWS, POLICY_GAP, POLICY_TWICE, POLICY_VALUE_INVALID, POLICY_CODE_UNKNOWN,
-            POLICY_SENTENCE_MISSING, POLICY_FINE_AND_SUSPENSION, POLICY_NOT_FOR_LOAN_HIDDEN
+            POLICY_FINE_AND_SUSPENSION, POLICY_NOT_FOR_LOAN_HIDDEN
     """
     if len(rows) > MOST_ROWS:
         raise Invalid("POLICY_TOO_MANY_ROWS", field="rows", rows=len(rows), limit=MOST_ROWS)
@@ -155,7 +165,7 @@ def judge(
 
 
 def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
-    """Read rows from JSON or TOML; an absent value has its default.
+    """Read rows from JSON or TOML. An absent value is inherited; if no wider row has it, it has its default.
 
     raises  Invalid  POLICY_VALUE_INVALID  a value has a wrong type, or its name is unknown
     """
@@ -169,17 +179,21 @@ def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
             except (TypeError, ValueError):
                 faults.append(_invalid(f"rows[{number}].{name}", value))
         if not faults:
-            rows.append(PolicyRow(**values))
+            rows.append(PolicyRow(**values, inherits=_absent(values)))
     if faults:
         raise Invalid(refusals=faults)
-    return tuple(rows)
+    ranked = sorted(rows, key=_rank, reverse=True)
+    return tuple(_with_inherited(row, ranked) for row in rows)
 
 
 def write_rows(rows: Iterable[PolicyRow]) -> list[dict[str, Any]]:
-    """Return rows as JSON values for `read_rows`."""
-    documents = [asdict(row) for row in rows]
-    for document in documents:
-        document["last_due_on"] = document["last_due_on"].isoformat() if document["last_due_on"] else None
+    """Return rows as JSON values for `read_rows`, without the values that they inherit."""
+    documents: list[dict[str, Any]] = []
+    for row in rows:
+        document = {name: value for name, value in asdict(row).items() if name in NAMES - row.inherits}
+        if document.get("last_due_on"):
+            document["last_due_on"] = document["last_due_on"].isoformat()
+        documents.append(document)
     return documents
 
 
@@ -216,6 +230,42 @@ def _rank(row: PolicyRow) -> tuple[bool, bool, bool]:
     return bool(row.category), bool(row.collection), bool(row.branch)
 
 
+def _covers(row: PolicyRow, place: tuple[str, str, str]) -> bool:
+    """Tell whether a row is for a loan, or for all loans of another row's place."""
+    return all(not own or own == code for own, code in zip(row.place, place, strict=True))
+
+
+def _absent(values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that a row inherits: those without a value, but not one of several that belong together.
+
+    The row that is for any loan has no wider row, and inherits nothing.
+    """
+    if not any(values.get(name) for name in PLACE):
+        return frozenset()
+    absent = NAMES - set(PLACE) - values.keys()
+    for names in _TOGETHER:
+        if not absent.issuperset(names):
+            absent -= set(names)
+    return absent
+
+
+def _with_inherited(row: PolicyRow, ranked: Sequence[PolicyRow]) -> PolicyRow:
+    """Return a row with the values of the next rows that cover all its loans.
+
+    ranked  all rows, the most specific first
+    """
+    wider = [other for other in ranked if other.place != row.place and _covers(other, row.place)]
+    return replace(row, **_inherited(row.inherits, wider))
+
+
+def _inherited(names: Iterable[str], wider: Sequence[PolicyRow]) -> dict[str, Any]:
+    """Return values that a row leaves empty: each from the first of the wider rows that has it, or its default."""
+    return {
+        name: next((getattr(row, name) for row in wider if name not in row.inherits), getattr(_DEFAULTS, name))
+        for name in names
+    }
+
+
 def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
     if not code or code in codes:
         return []
@@ -227,7 +277,7 @@ def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
 
 
 def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:
-    """Return the faults of one row alone."""
+    """Return the faults of one row alone; those of inherited values belong to the rows that they come from."""
     faults: list[Refusal] = []
     if row.unit not in _LONGEST:
         faults.append(_invalid(f"{name}.unit", row.unit))
@@ -245,11 +295,10 @@ def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:
     if row.fine_per_day and row.suspension_cap:
         faults.append(Refusal("POLICY_FINE_AND_SUSPENSION", field=f"{name}.suspension_cap"))
     sentence = row.not_for_loan_sentence
-    if not row.is_for_loan and not (sentence.id.strip() and sentence.en.strip()):
-        faults.append(Refusal("POLICY_SENTENCE_MISSING", field=f"{name}.not_for_loan_sentence"))
     if max(len(sentence.id), len(sentence.en)) > MOST_SENTENCE_CHARACTERS:
         faults.append(_invalid(f"{name}.not_for_loan_sentence", f"{sentence.id[:40]}…"))
-    return faults
+    inherited = {f"{name}.{column}" for column in row.inherits}
+    return [fault for fault in faults if fault.facts["field"] not in inherited]
 
 
 def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
@@ -275,7 +324,7 @@ def _invalid(field: str, value: object) -> Refusal:
 
 
 def _value(name: str, value: Any) -> Any:
-    if name not in _NAMES:
+    if name not in NAMES:
         raise ValueError(name)
     if name == "last_due_on":
         return date.fromisoformat(value) if isinstance(value, str) and value else value or None

@@ -73,6 +73,7 @@ class ListMethods:
             group=request.group,
             is_overdue=request.is_overdue,
             with_returned=request.with_returned,
+            updated_since=rpc.moment_of(request, "updated_since"),
             limit=max(0, request.limit),
             cursor=request.cursor,
         )
@@ -88,10 +89,14 @@ class ListMethods:
             group=request.group if page.total else "",
             is_overdue=request.is_overdue,
             with_returned=request.with_returned,
+            by_change=loan_filter.updated_since is not None,
             is_continued=bool(request.cursor),
         )
         return wire.ListLoansReply(
-            loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
+            loans=[loan_message(view) for view in page.loans],
+            total=page.total,
+            has_more=page.has_more,
+            cursor=page.cursor,
         )
 
     @reads

@@ -51,6 +51,7 @@ def loan_message(view: LoanView) -> wire.Loan:
         overdue_days=view.overdue_days,
         returned_at=loan.returned_at,
         version=loan.version,
+        updated_at=loan.changed_at,
         group=borrower.group if borrower is not None else "",
         institution_id=str(view.copy.institution_id),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
@@ -28,11 +30,20 @@ from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of, branches_of
 from services.circulation.loans.closings import MovedLoan, move_due_days
 from services.circulation.opening_hours import list_opening_hours
-from services.circulation.policies import PolicyRow, PolicySet, read_rows
-from services.circulation.policies_store import check_policies, current_policies, own_rows, save_policies
+from services.circulation.policies import NAMES, PolicyRow, PolicySet, read_rows
+from services.circulation.policies_store import (
+    check_policies,
+    current_policies,
+    own_rows,
+    policy_versions,
+    save_policies,
+    saved_policies,
+)
 from services.circulation.reports import count_lending, preview_policies
 
 # The package `holidays` marks dates without a decree like this.
+# The package says "Hari kedua dari Hari Raya Idul Fitri"; people say "Hari kedua Idul Fitri".
+_SECOND_DAY = re.compile(r"^Hari kedua dari Hari Raya ")
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
 _LANGUAGES = {"en": "en_US"}
 OPENING_HOURS = system("opening-hours")
@@ -45,13 +56,30 @@ class RuleMethods:
     _database: Database
 
     @reads
-    def GetPolicies(
-        self, _request: wire.GetPoliciesRequest, session: Session, caller: Context
-    ) -> wire.GetPoliciesReply:
+    def GetPolicies(self, request: wire.GetPoliciesRequest, session: Session, caller: Context) -> wire.GetPoliciesReply:
         institution_id = parse_id(caller.institution)
-        policies = current_policies(session, institution_id)
+        if request.version:
+            policies = saved_policies(session, institution_id, request.version)
+        else:
+            policies = current_policies(session, institution_id)
         institution = branches_of(session, institution_id).institution
         return wire.GetPoliciesReply(policies=_policies_message(policies, institution))
+
+    @reads
+    def ListPolicyVersions(
+        self, _request: wire.ListPolicyVersionsRequest, session: Session, caller: Context
+    ) -> wire.ListPolicyVersionsReply:
+        return wire.ListPolicyVersionsReply(
+            versions=[
+                wire.PolicyVersion(
+                    version=row.version,
+                    saved_at=timestamp(row.saved_at),
+                    saved_by=row.saved_by,
+                    rows=len(json.loads(row.rows)),
+                )
+                for row in policy_versions(session, parse_id(caller.institution))
+            ]
+        )
 
     def PutPolicies(self, request: wire.PutPoliciesRequest, context: grpc.ServicerContext) -> wire.PutPoliciesReply:
         caller = rpc.context(context)
@@ -153,9 +181,13 @@ def _propose_holidays(year: int, *, language: str) -> list[Closing]:
         "ID", years=year, categories=("public", "government"), language=_LANGUAGES.get(language, "id")
     )
     return [
-        Closing(day, day, _ESTIMATED.sub("", name), is_estimated=_ESTIMATED.search(name) is not None)
+        Closing(day, day, _holiday_name(name), is_estimated=_ESTIMATED.search(name) is not None)
         for day, name in sorted(days.items())
     ]
+
+
+def _holiday_name(name: str) -> str:
+    return _SECOND_DAY.sub("Hari kedua ", _ESTIMATED.sub("", name))
 
 
 def policy_row_message(row: PolicyRow, institution: str) -> loans_pb2.PolicyRow:
@@ -165,6 +197,7 @@ def policy_row_message(row: PolicyRow, institution: str) -> loans_pb2.PolicyRow:
     values["last_due_on"] = row.last_due_on.isoformat() if row.last_due_on else ""
     sentence = row.not_for_loan_sentence
     values["not_for_loan_sentence"] = text_pb2.LocalText(id=sentence.id, en=sentence.en)
+    values["inherits"] = sorted(row.inherits)
     return loans_pb2.PolicyRow(**values)
 
 
@@ -174,12 +207,17 @@ def _policies_message(policies: PolicySet, institution: str) -> wire.Policies:
 
 
 def _rows(messages: Iterable[loans_pb2.PolicyRow]) -> tuple[PolicyRow, ...]:
-    """Read rows from their messages. Raises Invalid POLICY_VALUE_INVALID when a date is invalid."""
+    """Read rows from their messages, without the values that they inherit.
+
+    raises  Invalid  POLICY_VALUE_INVALID  a date is invalid
+    """
     documents = []
     for message in messages:
-        document = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
         sentence = message.not_for_loan_sentence
-        documents.append({**document, "not_for_loan_sentence": {"id": sentence.id, "en": sentence.en}})
+        document = {name: getattr(message, name) for name in NAMES - set(message.inherits)}
+        if "not_for_loan_sentence" in document:
+            document["not_for_loan_sentence"] = {"id": sentence.id, "en": sentence.en}
+        documents.append(document)
     return read_rows(documents)
 
 

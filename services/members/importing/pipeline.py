@@ -259,7 +259,10 @@ class _Batch:
         by_hash = {self._by_hash[key] for key in hashes.items() if key in self._by_hash}
         if len(ids | by_hash) > 1:
             reason = "NIK_IN_USE" if len(ids) <= 1 else "CARD_NUMBER_IN_USE"
-            row.add_finding(reason, rejected=True, member=str(min(by_hash or ids)))
+            holder_id = min(by_hash or ids)
+            holder = self._members.get(holder_id)
+            number = holder.number if holder is not None and holder.number else "–"
+            row.add_finding(reason, rejected=True, member=str(holder_id), number=number)
             return None
         return next((self._members[member_id] for member_id in ids | by_hash if member_id in self._members), None)
 

@@ -30,13 +30,16 @@ _MAC_BYTES = 10
 _QR = re.compile(rf"{QR_PREFIX}([A-Z2-7]{{32}})")
 
 
-def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] = ("", ""), context: Context) -> Member:
+def issue(
+    session: Session, member_id: str, act: str, *, alias: tuple[str, str] = ("", ""), context: Context
+) -> tuple[Member, UUID]:
     """Replace a lost or damaged card, or add a number of another system.
 
     act     "lost": a new number; the old number stays, with the state lost
             "damaged": the same number with a new QR code; the old QR code is revoked
             "alias": adds `alias`
     alias   (kind, code) of the number of another system
+    returns the member, and the id of the new or changed card
     raises  NotFound  MEMBER_NOT_FOUND
             Invalid   MEMBER_FIELD_NOT_A_CHOICE, CARD_NUMBER_INVALID
             Refused   MEMBER_MERGED, CARD_NUMBER_IN_USE, CARDS_TOO_MANY
@@ -52,13 +55,14 @@ def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] 
     current = next((card for card in cards if card.code == member.number), None)
     if act == "damaged" and current is not None:
         current.qr = os.urandom(drafts.QR_BYTES)
+        card_id = current.id
     elif act == "alias":
-        _add(session, member, *_clean_alias(alias))
+        card_id = _add(session, member, *_clean_alias(alias))
     else:
         if current is not None:
             current.state, current.ended_at = "lost", clock.now()
         number = numbers.take_numbers(session, member.institution_id, 1)[0]
-        _add(session, member, "card", number, has_qr=True)
+        card_id = _add(session, member, "card", number, has_qr=True)
         member.number = number
         session.execute(update(Account).where(Account.id == member.id).values(user=number.lower()))
     store.touch(member, ["cards"] if act != "lost" else ["cards", "number"])
@@ -66,7 +70,7 @@ def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] 
         session, context, f"members.card_{act}", kind="member", object_id=member.id, facts={"version": member.version}
     )
     events.emit_changed(session, [member], context)
-    return member
+    return member, card_id
 
 
 def remove(session: Session, member_id: str, card_id: str, *, context: Context) -> Member:
@@ -98,14 +102,19 @@ def _clean_alias(alias: tuple[str, str]) -> tuple[str, str]:
     return cleaned["alias.kind"] or "other", cleaned["alias.code"]
 
 
-def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool = False) -> None:
-    holder = session.scalar(
-        select(Card.member_id).where(Card.institution_id == member.institution_id, Card.code == code)
-    )
+def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool = False) -> UUID:
+    holder = session.execute(
+        select(Member.id, Member.number)
+        .join(Card, Card.member_id == Member.id)
+        .where(Card.institution_id == member.institution_id, Card.code == code)
+    ).one_or_none()
     if holder is not None:
-        raise Refused("CARD_NUMBER_IN_USE", member=str(holder))
+        raise Refused("CARD_NUMBER_IN_USE", member=str(holder.id), number=holder.number or "–")
     owner = {"institution_id": member.institution_id, "member_id": member.id}
-    session.execute(insert(Card), [drafts.card_row(code, kind, at=clock.now(), has_qr=has_qr, **owner)])
+    row = drafts.card_row(code, kind, at=clock.now(), has_qr=has_qr, **owner)
+    session.execute(insert(Card), [row])
+    card_id: UUID = row["id"]
+    return card_id
 
 
 def printed_card(session: Session, member_id: str, *, master: MasterKey) -> PrintedCard:

@@ -50,6 +50,11 @@ _NAMES = {
 }
 # Spelling before 1972, and letters that people often exchange.
 _LETTERS = (("oe", "u"), ("dj", "j"), ("tj", "c"), ("sj", "sy"), ("nj", "ny"), ("q", "k"), ("ch", "kh"))
+# Letters of Arabic names that Indonesian spelling exchanges, in folded words; `sy` is folded to `si`.
+_ALIKE = (
+    ("sh", "si"), ("si", "s"), ("sh", "s"), ("kh", "k"), ("kh", "h"), ("dh", "d"), ("dz", "z"), ("z", "j"),
+    ("th", "t"), ("ts", "s"), ("gh", "g"), ("v", "f"), ("p", "f"), ("w", "u"),
+)  # fmt: skip
 _DOUBLE = re.compile(r"([a-z])\1+")
 _Y_AFTER_CONSONANT = re.compile(r"(?<=[b-df-hj-np-tv-xz])y")
 _FIRST = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -160,6 +165,23 @@ def _bits_of(beginning: str) -> int:
 def is_one_letter(word: str) -> bool:
     """Return whether `letters_of` is exact for this prefix."""
     return len(word) == 1 and word in _FIRST
+
+
+def near_spellings(word: str) -> list[str]:
+    """Return a folded word in the spellings that sound like it, the word first.
+
+    zahro gives zahro, zahra, jahra …; as prefixes, these also find Zahrah. Words of up to three letters stay.
+    """
+    if len(word) <= 3:
+        return [word]
+    spellings = {word: None}
+    for one, other in (*_ALIKE, *((other, one) for one, other in _ALIKE)):
+        spellings[word.replace(one, other)] = None
+    for spelling in list(spellings):
+        stem = spelling.removesuffix("h")
+        if stem.endswith(("a", "o")):
+            spellings |= {stem[:-1] + "a": None, stem[:-1] + "o": None}
+    return list(spellings)
 
 
 def query_words(query: str) -> list[str]:

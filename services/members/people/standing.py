@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
@@ -13,7 +15,7 @@ from chassis.ids import new_id, parse_or_nil
 from chassis.security.encryption import MasterKey
 from services.members.people import categories, drafts, events, store, values
 from services.members.people.rules import MemberInputs, refusals
-from services.members.tables import Block, Member
+from services.members.tables import Block, Institution, Member
 
 _BLOCK_CHECKS = {
     "reason": values.choice(values.BLOCK_REASONS),
@@ -59,6 +61,18 @@ def renew(
     )  # fmt: skip
     events.emit_changed(session, [member], context)
     return member
+
+
+def was_renewed_today(session: Session, member: Member) -> bool:
+    """Return whether the audit has a renewal of the membership today, in the zone of the institution."""
+    zone = ZoneInfo(session.get_one(Institution, member.institution_id).zone)
+    midnight = clock.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    act = audit.acts.c
+    renewals = select(act.number).where(
+        act.kind == "member", act.object == str(member.id), act.act == "members.renew",
+        act.at >= midnight.astimezone(UTC),
+    )  # fmt: skip
+    return session.execute(renewals.limit(1)).first() is not None
 
 
 def block(

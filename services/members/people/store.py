@@ -345,19 +345,23 @@ def check_unique(
     if "nik" in hashes:
         lookup = MemberLookup
         holder = session.scalar(
-            select(lookup.member_id).where(
+            select(Member).join(lookup, lookup.member_id == Member.id).where(
                 lookup.institution_id == institution_id, lookup.kind == "nik", lookup.hash == hashes["nik"],
                 lookup.member_id != (own or UUID(int=0)),
             )
         )  # fmt: skip
         if holder is not None:
-            problems.append(Refusal("NIK_IN_USE", field="nik", member=str(holder)))
+            problems.append(Refusal("NIK_IN_USE", field="nik", member=str(holder.id), number=holder.number or "–"))
     wanted = [code for code in codes if code]
     if wanted:
         taken = session.execute(
-            select(Card.code, Card.member_id).where(Card.institution_id == institution_id, Card.code.in_(wanted))
+            select(Card.member_id, Member.number)
+            .join(Member, Member.id == Card.member_id)
+            .where(Card.institution_id == institution_id, Card.code.in_(wanted))
         )
-        problems += [Refusal("CARD_NUMBER_IN_USE", member=str(row.member_id)) for row in taken]
+        problems += [
+            Refusal("CARD_NUMBER_IN_USE", member=str(row.member_id), number=row.number or "–") for row in taken
+        ]
     return problems
 
 

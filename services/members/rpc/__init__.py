@@ -17,6 +17,7 @@ from services.members.rpc.requests import RequestMethods
 from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
 from services.members.rpc.standing import StandingMethods
+from services.members.rpc.usage import UsageMethods
 from services.members.settings import MembersSettings
 from services.members.sign_in import passwords
 from services.members.sign_in.sessions import revoked
@@ -27,6 +28,7 @@ TOKENS = system("tokens")
 class Members(
     SignInMethods,
     StaffMethods,
+    UsageMethods,
     CardMethods,
     RequestMethods,
     StandingMethods,

@@ -10,30 +10,42 @@ from sqlalchemy.orm import Session
 from chassis import rpc
 from chassis.context import Context, system
 from chassis.database.idempotency import once
-from chassis.errors import Invalid, Unauthenticated
+from chassis.errors import Invalid, NotFound, Unauthenticated
 from chassis.ids import parse_id
+from chassis.rpc.client import Stubs
 from chassis.rpc.methods import reads, writes, writes_once
+from rangkiang.catalog.v1.catalog_pb2 import GetFileRequest, ListBranchesRequest, ListInstitutionsRequest
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from rangkiang.members.v1 import cards_pb2 as wire
 from services.members.people import card_pdf, cards, password_codes, store
 from services.members.people.events import open_blocks
+from services.members.people.names import stored_words
 from services.members.rpc.people import PeopleMethods, listed, member_message
 from services.members.sign_in import passwords
 from services.members.sign_in.accounts import user_name
 from services.members.sign_in.attempts import Attempts
+from services.members.tables import Institution
 
 PASSWORD_CODES = system("slips")
-MOST_PRINTED = 40
+MOST_PRINTED = 100
+LOGO_TYPES = ("image/png", "image/jpeg", "image/webp")
+# For 10 mm in print.
+LOGO_PIXELS = 240
 LAYOUTS = ("card", "sheet")
 
 
 class CardMethods(PeopleMethods):
     """The part of the servicer for members, their cards and password codes."""
 
+    _stubs: Stubs
+
     @writes_once
     def IssueCard(self, request: wire.IssueCardRequest, session: Session, caller: Context) -> wire.IssueCardReply:
         alias = (request.alias.kind, request.alias.code)
-        member = cards.issue(session, request.id, request.act, alias=alias, context=caller)
-        return wire.IssueCardReply(id=str(member.id), number=member.number or "", version=member.version)
+        member, card_id = cards.issue(session, request.id, request.act, alias=alias, context=caller)
+        return wire.IssueCardReply(
+            id=str(member.id), number=member.number or "", version=member.version, card_id=str(card_id)
+        )
 
     @writes
     def EndCard(self, request: wire.EndCardRequest, session: Session, caller: Context) -> wire.EndCardReply:
@@ -47,11 +59,15 @@ class CardMethods(PeopleMethods):
             raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="layout", choices=[*LAYOUTS])
         if not 0 < len(request.ids) <= MOST_PRINTED:
             raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_PRINTED)
+        ids = list(dict.fromkeys(request.ids))
         with self._database.reading(caller) as session:
-            printed = [cards.printed_card(session, member_id, master=master) for member_id in request.ids]
-        for member_id in request.ids:
+            printed = [cards.printed_card(session, member_id, master=master) for member_id in ids]
+            library = session.get_one(Institution, parse_id(caller.institution)).code
+        design = _design(self._stubs.of("catalog", CatalogStub), library)
+        for member_id in ids:
             self._access_log.record(caller, "members.print_card", kind="member", object_id=member_id)
-        return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout))
+        printed.sort(key=lambda card: (stored_words(card.name)[0], card.name, card.number))
+        return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout, design=design))
 
     @reads
     def Scan(self, request: wire.ScanRequest, session: Session, caller: Context) -> wire.ScanReply:
@@ -110,3 +126,25 @@ class CardMethods(PeopleMethods):
             password_codes.use_password_code(session, member_id, password_hash, context=caller)
             attempts.clear(session)
         return wire.UseSlipReply()
+
+
+def _design(catalog: CatalogStub, library: str) -> card_pdf.Design:
+    """Read the look of a library's cards from the catalogue; the address of its central branch if it has none itself.
+
+    A logo in SVG is left out, because the PDF takes only pixels.
+    raises  Unavailable  the catalogue does not answer: cards without the logo would be printed for nothing
+    """
+    try:
+        institution = catalog.ListInstitutions(ListInstitutionsRequest(code=library)).institutions[0]
+    except NotFound:
+        return card_pdf.Design()
+    logo = b""
+    contacts = [institution.contact]
+    if not institution.contact.address:
+        branches = catalog.ListBranches(ListBranchesRequest(institution=library)).branches
+        contacts = [branch.contact for branch in branches if branch.kind == "central"] or contacts
+    if institution.logo:
+        file = catalog.GetFile(GetFileRequest(id=institution.logo, width=LOGO_PIXELS))
+        logo = file.content if file.media_type in LOGO_TYPES else b""
+    lines = [*contacts[0].address.splitlines(), contacts[0].kelurahan]
+    return card_pdf.Design(", ".join(line for line in lines if line), institution.card_colour, logo)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -13,14 +15,14 @@ from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
-from chassis.errors import Forbidden
+from chassis.errors import Error, Forbidden, Invalid
 from chassis.ids import parse_id
 from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
-from services.members.people import categories, sealed, search, store, values
+from services.members.people import categories, sealed, search, standing, store, values
 from services.members.people.drafts import COLUMNS
 from services.members.people.events import day_text
 from services.members.people.store import Details, NewMember
@@ -68,30 +70,35 @@ class PeopleMethods:
                 expires_on=day_text(member.expires_on),
             )
 
-        with self._database.transaction(caller) as session:
+        with fields_as_sent(), self._database.transaction(caller) as session:
             return once(session, caller, request, wire.RegisterMemberReply, register)
 
     @reads
     def GetMember(self, request: wire.GetMemberRequest, session: Session, caller: Context) -> wire.GetMemberReply:
         details = store.read(session, request.id, context=caller, master=self._keys.master)
-        self._access_log.record(caller, "members.read", kind="member", object_id=details.member.id)
-        return wire.GetMemberReply(member=member_message(details))
+        shows_nik = request.shows_nik and details.contact is not None
+        act = "members.read_nik" if shows_nik else "members.read"
+        self._access_log.record(caller, act, kind="member", object_id=details.member.id)
+        return wire.GetMemberReply(
+            member=member_message(details), was_renewed_today=standing.was_renewed_today(session, details.member)
+        )
 
     @writes
     def ChangeMember(
         self, request: wire.ChangeMemberRequest, session: Session, caller: Context
     ) -> wire.ChangeMemberReply:
         master = self._keys.master
-        store.change(
-            session,
-            request.id,
-            request.version,
-            fields_of(request.fields),
-            evidence=request.evidence,
-            consents=request.consents,
-            context=caller,
-            master=master,
-        )
+        with fields_as_sent():
+            store.change(
+                session,
+                request.id,
+                request.version,
+                fields_of(request.fields),
+                evidence=request.evidence,
+                consents=request.consents,
+                context=caller,
+                master=master,
+            )
         details = store.read(session, request.id, context=caller, master=master)
         return wire.ChangeMemberReply(member=member_message(details))
 
@@ -103,7 +110,14 @@ class PeopleMethods:
         hashes = self._hashes(request, caller)
         by = list(hashes or ())
         result = search.Found([], 0, False, "")
-        search.read_offset(request.cursor)
+        since = rpc.moment_of(request, "updated_since")
+        if since is not None:
+            if hashes is not None or request.q.strip():
+                raise Invalid("SEARCH_BY_CHANGE_ONLY")
+            by.append("updated_since")
+            result = search.find_changed(session, institution_id, since, limit=limit, cursor=request.cursor)
+        else:
+            search.read_offset(request.cursor)
         if hashes is not None:
             result = search.find_by_hash(session, institution_id, hashes, limit=limit)
         if request.q.strip() and not result.members:
@@ -195,6 +209,19 @@ def fields_of(message: wire.MemberFields) -> dict[str, str]:
     return fields
 
 
+@contextmanager
+def fields_as_sent() -> Iterator[None]:
+    """Name the fields of an error as the request has them: guardian.phone for guardian_phone."""
+    try:
+        yield
+    except Error as error:
+        for refusal in error.refusals:
+            part, _, name = str(refusal.facts.get("field", "")).partition("_")
+            if part in ("guardian", "responsible"):
+                refusal.facts["field"] = f"{part}.{'member_id' if name == 'id' else name}"
+        raise
+
+
 def listed(member: Any, *, is_blocked: bool) -> wire.MemberInList:
     """Return the message of a member in a list: of a row of the table, or of `search.load`."""
     return wire.MemberInList(
@@ -209,6 +236,9 @@ def listed(member: Any, *, is_blocked: bool) -> wire.MemberInList:
         birth_year=member.birth_year,
         expires_on=day_text(member.expires_on),
         is_blocked=is_blocked,
+        updated_at=rpc.timestamp(member.changed_at),
+        state="erased" if member.erased_at else "merged" if member.merged_into else "current",
+        merged_into=str(member.merged_into or ""),
     )
 
 

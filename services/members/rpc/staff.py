@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import grpc
+from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
@@ -22,9 +23,11 @@ from services.members import institutions
 from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.roles import MANAGER
+from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
 from services.members.sign_in.sessions import held_scopes
+from services.members.sign_in.usage import LIMITS, default_limits, set_limits
 from services.members.tables import Client
 
 ALL_INSTITUTIONS = system("user-names")
@@ -42,11 +45,16 @@ class StaffMethods:
     _database: Database
     _keys: Keys
     _stubs: Stubs
+    _settings: MembersSettings
 
     @reads
     def ListStaff(self, _request: wire.ListStaffRequest, session: Session, _caller: Context) -> wire.ListStaffReply:
         staff = accounts.list_staff(session)
         return wire.ListStaffReply(staff=[_member(person) for person in staff])
+
+    @reads
+    def NameStaff(self, request: wire.NameStaffRequest, session: Session, _caller: Context) -> wire.NameStaffReply:
+        return wire.NameStaffReply(names=accounts.names_of_staff(session, request.ids))
 
     @reads
     def GetStaff(self, request: wire.GetStaffRequest, session: Session, _caller: Context) -> wire.GetStaffReply:
@@ -97,11 +105,14 @@ class StaffMethods:
         self, _request: wire.ListClientsRequest, session: Session, _caller: Context
     ) -> wire.ListClientsReply:
         listed = clients.list_clients(session)
-        return wire.ListClientsReply(clients=[_client(client) for client in listed])
+        return wire.ListClientsReply(clients=[client_message(client) for client in listed])
 
     @reads
     def GetClient(self, request: wire.GetClientRequest, session: Session, _caller: Context) -> wire.GetClientReply:
-        return wire.GetClientReply(client=_client(clients.get_client(session, request.id)))
+        client = clients.get_client(session, request.id)
+        minute, requests, records = default_limits(client, self._settings)
+        plan = wire.UsagePlan(requests_a_minute=minute, requests_a_day=requests, records_a_day=records)
+        return wire.GetClientReply(client=client_message(client), default_plan=plan)
 
     def AddClient(self, request: wire.AddClientRequest, context: grpc.ServicerContext) -> wire.AddClientReply:
         caller = rpc.context(context)
@@ -115,9 +126,11 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
-            facts = {"name": client.name, "role": client.role}
+            limits = limits_in(request)
+            set_limits(client, limits)
+            facts = {"name": client.name, "role": client.role} | limits
             audit.record(session, caller, "members.add_client", kind="client", object_id=client.id, facts=facts)
-            return wire.AddClientReply(client=_client(client), secret=secret)
+            return wire.AddClientReply(client=client_message(client), secret=secret)
 
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddClientReply, add, keep_reply=False)
@@ -153,7 +166,7 @@ class StaffMethods:
     ) -> wire.RevokeClientReply:
         client = clients.revoke_client(session, request.id)
         audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
-        return wire.RevokeClientReply(client=_client(client))
+        return wire.RevokeClientReply(client=client_message(client))
 
     @reads
     def ListScopes(self, request: wire.ListScopesRequest, session: Session, _caller: Context) -> wire.ListScopesReply:
@@ -176,7 +189,7 @@ def _member(person: Staff) -> wire.StaffMember:
     )
 
 
-def _client(client: Client) -> wire.Client:
+def client_message(client: Client) -> wire.Client:
     return wire.Client(
         id=str(client.id),
         name=client.name,
@@ -184,4 +197,11 @@ def _client(client: Client) -> wire.Client:
         added_at=timestamp(client.added_at),
         last_used_at=timestamp(client.last_used_at),
         revoked_at=timestamp(client.revoked_at),
+        version=client.version,
+        **{name: getattr(client, name) for name in LIMITS},
     )
+
+
+def limits_in(request: Message) -> dict[str, int | None]:
+    """Return the limits that a request has; 0 stands for the default of the role."""
+    return {name: getattr(request, name) or None for name in LIMITS if request.HasField(name)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
@@ -83,7 +83,11 @@ class Session(Table):
 
 
 class Client(Table):
-    """A program of another system that calls the API with a role."""
+    """A program of another system that calls the API with a role.
+
+    requests_a_minute, requests_a_day, records_a_day  its plan; None for the default of its role
+    version  grows with each change of the plan; changed_at is the time of the last change
+    """
 
     __tablename__ = "clients"
     __table_args__ = (UniqueConstraint("institution_id", "name"), Index("clients_revoked", "revoked_at"))
@@ -96,6 +100,27 @@ class Client(Table):
     added_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    requests_a_minute: Mapped[int | None]
+    requests_a_day: Mapped[int | None]
+    records_a_day: Mapped[int | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    changed_at: Mapped[datetime | None]
+
+
+class ClientUsage(Table):
+    """What a client requested on a day, by protocol.
+
+    day  in Western Indonesian Time
+    """
+
+    __tablename__ = "client_usage"
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    protocol: Mapped[str] = mapped_column(String(16), primary_key=True)
+    institution_id: Mapped[UUID]
+    requests: Mapped[int]
+    records: Mapped[int]
+    refusals: Mapped[int]
 
 
 class RevokedToken(Table):

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis import clock
 from chassis.database.column_types import BigNumber
 from services.members.tables.base import Table
 
@@ -60,12 +61,13 @@ class Member(Table):
         Index("members_merged_into", "merged_into"),
         Index("members_guardian", "guardian_id"),
         Index("members_expires", "expires_on"),
+        Index("members_changed", "institution_id", "changed_at", "id"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
     number: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int]
-    changed_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(onupdate=clock.now)
     changed_fields: Mapped[dict[str, Any]] = mapped_column(JSON)
     category: Mapped[str] = mapped_column(String(32))
     name: Mapped[str]

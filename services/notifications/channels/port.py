@@ -43,7 +43,7 @@ class Message:
     html             the same text as HTML; None without it
     unsubscribe_url  link that ends notices of this kind with one POST
     is_in_window     the person wrote to the library on this channel in the last 24 hours
-    codes            parts of the text that only the person may see, such as the code of a slip; logs hide them
+    codes            parts of the text that only the person may see, such as a password code; logs hide them
     """
 
     id: str

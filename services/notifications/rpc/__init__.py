@@ -35,8 +35,8 @@ class Notifications(
         self._database: Database = resources.database
         self._access_log = AccessLog(resources.database)
         self._settings = resources.settings.of(NotificationsSettings)
-        self._owners = ServiceOwners(resources)
-        self._channels = open_own_channels(self._settings)
+        self.owners = ServiceOwners(resources)
+        self.channels = open_own_channels(self._settings)
 
 
 def servicer(resources: Resources) -> Notifications:

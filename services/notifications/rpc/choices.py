@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
 from services.notifications.ledger import channels_of, require_member
 from services.notifications.members import hash_address, kept_id
-from services.notifications.preferences import ALL, Answer
+from services.notifications.preferences import ALL, Answer, Choices
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.sending import letters
 from services.notifications.sending.letters import ListedLetter
@@ -36,7 +36,7 @@ from services.notifications.sending.owners import MOST_ASKED
 from services.notifications.sending.recipients import NO_CHANNEL, find_recipient
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import RefusedAddress
-from services.notifications.templates.kinds import CHANNELS, KINDS
+from services.notifications.templates.kinds import CHANNELS, KINDS, template_channel
 from services.notifications.templates.letter_pdf import print_letters
 
 MOST_HANDED_OVER = 1_000
@@ -48,39 +48,82 @@ class ChoiceMethods:
 
     _database: Database
     _access_log: AccessLog
-    _owners: ServiceOwners
-    _channels: tuple[Channel, ...]
+    owners: ServiceOwners
+    channels: tuple[Channel, ...]
     _settings: NotificationsSettings
 
     @reads
     def GetPreferences(
-        self, request: wire.GetPreferencesRequest, session: Session, _caller: Context
+        self, request: wire.GetPreferencesRequest, session: Session, caller: Context
     ) -> wire.GetPreferencesReply:
         member = require_member(session, request.member_id)
-        return wire.GetPreferencesReply(preferences=_preferences(session, member.id))
+        return wire.GetPreferencesReply(preferences=self._preferences(session, member.id, caller))
 
     @writes_once
     def PutPreferences(
         self, request: wire.PutPreferencesRequest, session: Session, caller: Context
     ) -> wire.PutPreferencesReply:
         member = require_member(session, request.member_id)
-        _replace(session, member.id, caller, request.preferences)
-        return wire.PutPreferencesReply(preferences=_preferences(session, member.id))
+        self._replace(session, member.id, caller, request)
+        return wire.PutPreferencesReply(preferences=self._preferences(session, member.id, caller))
 
     @reads
     def GetOwnPreferences(
         self, _request: wire.GetOwnPreferencesRequest, session: Session, caller: Context
     ) -> wire.GetOwnPreferencesReply:
         member_id = kept_id(session, parse_id(caller.actor))
-        return wire.GetOwnPreferencesReply(preferences=_preferences(session, member_id))
+        return wire.GetOwnPreferencesReply(preferences=self._preferences(session, member_id, caller))
 
     @writes_once
     def PutOwnPreferences(
         self, request: wire.PutOwnPreferencesRequest, session: Session, caller: Context
     ) -> wire.PutOwnPreferencesReply:
         member_id = kept_id(session, parse_id(caller.actor))
-        _replace(session, member_id, caller, request.preferences)
-        return wire.PutOwnPreferencesReply(preferences=_preferences(session, member_id))
+        self._replace(session, member_id, caller, request)
+        return wire.PutOwnPreferencesReply(preferences=self._preferences(session, member_id, caller))
+
+    def _preferences(self, session: Session, member_id: UUID, caller: Context) -> wire.Preferences:
+        answers = [
+            wire.Preference(kind=answer.kind, channel=answer.channel, allowed=answer.allowed)
+            for answer in preferences.list_answers(session, member_id)
+        ]
+        offered = self._offered(session, caller)
+        choices = preferences.choices_of(preferences.answers_of(session, [member_id])[member_id], offered)
+        return wire.Preferences(
+            answers=answers,
+            kinds=preferences.kinds(),
+            channels=offered,
+            choices=wire.NoticeChoices(kinds=choices.kinds, channels=choices.channels),
+        )
+
+    def _replace(
+        self,
+        session: Session,
+        member_id: UUID,
+        caller: Context,
+        request: wire.PutPreferencesRequest | wire.PutOwnPreferencesRequest,
+    ) -> None:
+        answers = [Answer(answer.kind or ALL, answer.channel or ALL, answer.allowed) for answer in request.preferences]
+        if len(answers) > MOST_ANSWERS:
+            raise Invalid("NOTICES_TOO_MANY", most=MOST_ANSWERS)
+        if request.HasField("choices"):
+            if answers:
+                raise Invalid("PREFERENCES_TWICE")
+            choices = Choices(tuple(request.choices.kinds), tuple(request.choices.channels))
+            before = preferences.answers_of(session, [member_id])[member_id]
+            answers = preferences.choose(before, choices, self._offered(session, caller))
+        preferences.replace_answers(session, member_id, parse_id(caller.institution), answers)
+        facts = {f"{answer.kind}/{answer.channel}": answer.allowed for answer in answers}
+        _record(session, caller, "notifications.put_preferences", member_id, facts)
+
+    def _offered(self, session: Session, caller: Context) -> list[str]:
+        """Return the template channels over which the caller's institution reaches members."""
+        used = {
+            template_channel(channel.name, channel.address_kind)
+            for channel in channels_of(session, parse_id(caller.institution), self.channels)
+            if channel.address_kind != "none"
+        }
+        return [name for name in CHANNELS if name in used]
 
     @writes
     def OptOut(self, request: wire.OptOutRequest, session: Session, caller: Context) -> wire.OptOutReply:
@@ -93,11 +136,11 @@ class ChoiceMethods:
 
     def CheckCode(self, request: wire.CheckCodeRequest, context: grpc.ServicerContext) -> wire.CheckCodeReply:
         caller, member_id = rpc.context(context), parse_id(request.member_id)
-        contact = self._owners.contacts([member_id]).get(member_id)
+        contact = self.owners.contacts([member_id]).get(member_id)
         # The service members refuses unknown members.
         if contact is not None and contact.institution_id == caller.institution:
             with self._database.reading(caller) as session:
-                channels = channels_of(session, parse_id(caller.institution), self._channels)
+                channels = channels_of(session, parse_id(caller.institution), self.channels)
                 refused = session.scalars(
                     select(RefusedAddress.address_hash).where(RefusedAddress.member_id == member_id)
                 ).all()
@@ -146,7 +189,7 @@ class ChoiceMethods:
         listed, _ = self._letters(caller, context, by=request.by, only=only)
         institution_id = parse_id(caller.institution)
         folded = letters.fold_letters(institution_id, listed)
-        places = {question: self._owners.place(question) for question in {letter.place for letter in folded}}
+        places = {question: self.owners.place(question) for question in {letter.place for letter in folded}}
         with self._database.reading(caller) as session:
             printed = letters.render_letters(session, institution_id, folded, places_named=places)
         # Outside the transaction, because a thousand letters take seconds.
@@ -175,26 +218,8 @@ class ChoiceMethods:
         contacts: dict[UUID, contacts_pb2.MemberContact] = {}
         ids = list(waiting.by_member)
         for start in range(0, len(ids), MOST_ASKED):
-            contacts.update(self._owners.list_contacts(ids[start : start + MOST_ASKED], metadata))
+            contacts.update(self.owners.list_contacts(ids[start : start + MOST_ASKED], metadata))
         return letters.list_letters(waiting.by_member, contacts, by=by), waiting.has_more
-
-
-def _preferences(session: Session, member_id: UUID) -> wire.Preferences:
-    answers = [
-        wire.Preference(kind=answer.kind, channel=answer.channel, allowed=answer.allowed)
-        for answer in preferences.list_answers(session, member_id)
-    ]
-    channels = [name for name in CHANNELS if name != "print"]
-    return wire.Preferences(answers=answers, kinds=preferences.kinds(), channels=channels)
-
-
-def _replace(session: Session, member_id: UUID, caller: Context, given: Iterable[wire.Preference]) -> None:
-    answers = [Answer(answer.kind or ALL, answer.channel or ALL, answer.allowed) for answer in given]
-    if len(answers) > MOST_ANSWERS:
-        raise Invalid("NOTICES_TOO_MANY", most=MOST_ANSWERS)
-    preferences.replace_answers(session, member_id, parse_id(caller.institution), answers)
-    facts = {f"{answer.kind}/{answer.channel}": answer.allowed for answer in answers}
-    _record(session, caller, "notifications.put_preferences", member_id, facts)
 
 
 def _record(session: Session, caller: Context, act: str, member_id: UUID, facts: Mapping[str, Any]) -> None:

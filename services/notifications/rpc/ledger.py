@@ -36,7 +36,7 @@ class LedgerMethods:
     _database: Database
     _access_log: AccessLog
     _settings: NotificationsSettings
-    _channels: tuple[Channel, ...]
+    channels: tuple[Channel, ...]
 
     @reads
     def ListNotices(self, request: wire.ListNoticesRequest, session: Session, caller: Context) -> wire.ListNoticesReply:
@@ -117,7 +117,7 @@ class LedgerMethods:
         self, request: wire.GetChannelStatusRequest, session: Session, caller: Context
     ) -> wire.GetChannelStatusReply:
         own_names = [
-            channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)
+            channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self.channels)
         ]
         names = [name for name in own_names if request.name in ("", name)]
         if request.name and not names:

@@ -41,14 +41,14 @@ class TemplateTestMethods:
     """The part of the servicer for tests of templates."""
 
     _database: Database
-    _channels: tuple[Channel, ...]
+    channels: tuple[Channel, ...]
     _settings: NotificationsSettings
 
     def SendTest(self, request: wire.SendTestRequest, context: grpc.ServicerContext) -> wire.SendTestReply:
         caller = rpc.context(context)
         key = template_key(request.kind, request.channel, request.language)
         with self._database.reading(caller) as session:
-            channel = _channel(channels_of(session, parse_id(caller.institution), self._channels), key.channel)
+            channel = _channel(channels_of(session, parse_id(caller.institution), self.channels), key.channel)
         own = account_key(caller, channel.address_kind)
         to, code = _address(request.to, channel), request.code.strip()
         with self._database.reading(caller) as session:
@@ -167,9 +167,10 @@ def _code_message(session: Session, institution_id: UUID, key: TemplateKey, addr
     }
     template = None
     if key.channel == "whatsapp":
-        # WhatsApp accepts a code only in a template of its category Authentication, such as that of slips.
-        slip = template_in_force(session, institution_id, TemplateKey("slip", "whatsapp", key.language)).source
-        template = ProviderTemplate(slip.provider_name, slip.provider_language, (code,)) if slip.provider_name else None
+        # WhatsApp accepts a code only in a template of its category Authentication, such as that of password codes.
+        source = template_in_force(session, institution_id, TemplateKey("slip", "whatsapp", key.language)).source
+        name = source.provider_name
+        template = ProviderTemplate(name, source.provider_language, (code,)) if name else None
     return Message(
         id=str(new_id()),
         kind="test_code",

@@ -39,7 +39,7 @@ MOST_FACTS, LONGEST_FACT = 40, 500
 class TemplateMethods:
     """The part of the servicer for templates."""
 
-    _channels: tuple[Channel, ...]
+    channels: tuple[Channel, ...]
 
     @reads
     def ListTemplates(
@@ -58,7 +58,7 @@ class TemplateMethods:
     @reads
     def GetTemplate(self, request: wire.GetTemplateRequest, session: Session, caller: Context) -> wire.GetTemplateReply:
         template = template_in_force(session, parse_id(caller.institution), _key(request))
-        channels = channels_of(session, parse_id(caller.institution), self._channels)
+        channels = channels_of(session, parse_id(caller.institution), self.channels)
         channel = find_channel(channels, request.channel)
         own = account_key(caller, channel.address_kind) if channel is not None else None
         state = staff_addresses.address_state(session, own) if own is not None else ""

@@ -57,7 +57,7 @@ class Owners(Protocol):
         ...
 
     def password_code(self, member_id: UUID, slip_id: str) -> PasswordCode | None:
-        """Make the code of a slip; None when the slip was used or replaced, or has expired."""
+        """Make a password code; None when it was used or replaced, or has expired."""
         ...
 
     def links(self, requests: Sequence[LinkRequest]) -> list[str]:

@@ -228,7 +228,7 @@ class Sender:
         return started
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Request the codes of slips. Drafts for slips that are no longer valid are dropped."""
+        """Request password codes. Drafts for codes that are no longer valid are dropped."""
         ready: list[Draft] = []
         for draft in drafts:
             if not KINDS[draft.kind].has_code:

@@ -40,7 +40,7 @@ class Draft:
     options     channels that can send it, in order
     option      the channel that is tried now
     zone, today zone of the notices, and the current day in this zone
-    code        code of a slip; None for other kinds
+    code        password code; None for other kinds
     """
 
     message_id: UUID

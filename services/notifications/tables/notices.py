@@ -74,7 +74,7 @@ class Notice(Table):
     subject_key  kind, subject and step; unique, so that a second event for the same notice adds nothing
     loan_id      None after the loan was removed from the notice, together with item_id and title
     day          the day that a reminder is about; a digest lists its notices in this order
-    facts        other values for the template: days, dates, ids of slips; no personal data
+    facts        other values for the template: days, dates, ids of password codes; no personal data
     due_at       the earliest moment of sending
     state        waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown
     reason       reason of the state

@@ -96,7 +96,7 @@ def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import HRFlowable
 
-    from services.notifications.templates.letter_paragraph import LetterParagraph, marked_up
+    from chassis.pdf_paragraph import PdfParagraph, marked_up
 
     size = _SIZES[paper]
     text = ParagraphStyle(
@@ -107,25 +107,25 @@ def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
     entry = ParagraphStyle("entry", text, leftIndent=size * 1.2, bulletIndent=size * 0.2, spaceAfter=size * 0.4)
     to = "<br/>".join(marked_up(line) for line in (letter.recipient, *letter.address) if line)
     parts: list[Any] = [
-        LetterParagraph(marked_up(letter.library), library),
+        PdfParagraph(marked_up(letter.library), library),
         HRFlowable(width="100%", thickness=0.7, color="black", spaceBefore=0, spaceAfter=size),
-        LetterParagraph(marked_up(short_date(letter.on, letter.language)), text),
-        LetterParagraph(to, text),
+        PdfParagraph(marked_up(short_date(letter.on, letter.language)), text),
+        PdfParagraph(to, text),
     ]
     for block in letter.blocks:
         body = "<br/>".join("".join(map(_span, line)) for line in block.lines)
         if not body:
             continue
         if block.kind == "item":
-            parts.append(LetterParagraph(body, entry, bulletText="\u2022"))
+            parts.append(PdfParagraph(body, entry, bulletText="\u2022"))
         else:
-            parts.append(LetterParagraph(body, heading if block.kind == "heading" else text))
+            parts.append(PdfParagraph(body, heading if block.kind == "heading" else text))
     return parts
 
 
 def _span(span: Span) -> str:
     """Return a part of a line in the XML of reportlab. A link is printed with its address, which readers can type."""
-    from services.notifications.templates.letter_paragraph import marked_up
+    from chassis.pdf_paragraph import marked_up
 
     words = "".join(marked_up(part) for part, _ in span.parts)
     if span.is_bold:

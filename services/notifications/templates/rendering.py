@@ -99,7 +99,7 @@ def _refusals_of_sample(source: Source, kind: Kind) -> list[Refusal]:
         except ValueError as fault:
             if isinstance(fault.__cause__, TypeError):
                 return [Refusal("TEMPLATE_COMPARISON", field="body", line=1, name="")]
-            return [Refusal("TEMPLATE_SYNTAX", field="body", line=1, name=str(fault)[:200])]
+            return [Refusal("TEMPLATE_SYNTAX", field="body", line=1, name="")]
         wrong = ["".join(part for part, _ in span.parts) for span in links(parse(text, values)) if not span.address]
         if wrong:
             return [Refusal("TEMPLATE_ADDRESS", field="body", line=1, name=name[:100]) for name in wrong]

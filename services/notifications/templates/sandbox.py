@@ -116,10 +116,10 @@ def find_faults(
     try:
         tree = _JINJA.parse(source)
     except TemplateSyntaxError as fault:
-        return [Fault("TEMPLATE_SYNTAX", fault.lineno, str(fault.message)[:200])]
+        return [Fault("TEMPLATE_SYNTAX", fault.lineno)]
     except (TemplateError, RecursionError, ValueError, OverflowError, MemoryError):
         # ValueError: a number has too many digits for Python.
-        return [Fault("TEMPLATE_SYNTAX", 1, "")]
+        return [Fault("TEMPLATE_SYNTAX", 1)]
     judge = _Judge(variables, is_subject=is_subject)
     faults = list(judge.faults(tree))
     used = judge.used

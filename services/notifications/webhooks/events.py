@@ -11,7 +11,9 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.cursors import write_cursor
 from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import RecordChangesNumbered
 from rangkiang.circulation.v1.events_pb2 import LoanCopy
 from services.notifications.tables import Webhook, WebhookEvent
 
@@ -23,8 +25,11 @@ SCOPES: Mapping[str, str] = {
     "loan.returned": "facts.loans",
     "loan.overdue": "facts.loans",
     "member.registered": "facts.members",
+    "records.changed": "facts.records",
+    "records.deleted": "facts.records",
 }
 
+MOST_RECORDS = 100  # in an event of records, so that an import does not send a request for each record
 PING = "ping"  # kind of a test event, which every webhook may get
 
 _webhooks = Webhook.__table__.c
@@ -95,6 +100,33 @@ def loan_event(kind: str, loan: LoanCopy, **more: Any) -> PartnerEvent:
         **more,
     }
     return PartnerEvent(kind, UUID(loan.institution_id), facts, UUID(loan.member_id) if loan.member_id else None)
+
+
+def record_events(event: RecordChangesNumbered) -> list[PartnerEvent]:
+    """Return the events for partners about changed and about deleted records, each of at most MOST_RECORDS.
+
+    `cursor` is of GET /changes, and finds the changes of the event and all later ones.
+    """
+    events = []
+    for kind, is_deleted in (("records.changed", False), ("records.deleted", True)):
+        records = [record for record in event.records if record.is_deleted == is_deleted]
+        for start in range(0, len(records), MOST_RECORDS):
+            some = records[start : start + MOST_RECORDS]
+            facts = {
+                "institution": event.institution,
+                "cursor": write_cursor("changes", event.epoch, some[0].change_number - 1),
+                "records": [
+                    {
+                        "id": record.id,
+                        "version": record.version,
+                        "change_number": record.change_number,
+                        "title": record.title or None,
+                    }
+                    for record in some
+                ],
+            }
+            events.append(PartnerEvent(kind, UUID(event.institution_id), facts, None))
+    return events
 
 
 def forget_member(session: Session, member_id: UUID) -> None:

@@ -136,7 +136,7 @@ def change(
 ) -> list[str]:  # fmt: skip
     """Change a webhook. Events that happen while it is not active are not kept for it. Returns the changed fields.
 
-    Whoever changes the URL or activates it needs each of its scopes, and who is not its maker adds no scope to it.
+    Whoever changes the URL or contact, or activates it, needs each of its scopes; who is not its maker adds none to it.
 
     url, kinds, contact, is_active  None for no change
     version  the version that the caller has read
@@ -149,8 +149,9 @@ def change(
     fields = [name for name, value in given.items() if value is not None]
     if row.version != version:
         raise Outdated.at_version(row.version, given=version, changed=fields, changed_at=row.changed_at or row.made_at)
-    if url is not None:
+    if url is not None or contact is not None:
         _check_scopes(scopes_for(row), caller.scopes)
+    if url is not None:
         row.url = url
     if kinds is not None:
         _check_kinds(kinds, caller.scopes if row.client_id == caller.actor else caller.scopes & scopes_for(row))

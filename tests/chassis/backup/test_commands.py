@@ -14,8 +14,7 @@ from pyrage import x25519
 
 from chassis.operations.backup_manifest import release
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
-from tests.forks import run_command
+from tests.programs import run_command, start_program
 
 RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli.commands"]
 # A disk that has no room for a copy of the database, in a mount namespace of this script.
@@ -94,7 +93,7 @@ def test_a_running_library_is_backed_up_and_not_restored(data: Path, tmp_path: P
     copy = str(tmp_path / "backup")
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(data), "PORT": "0"}
-    with ForkedProcess(["up", "--json"], env=environment, cwd=CHECKOUT) as server:
+    with start_program(["up", "--json"], env=environment, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         assert json.loads(server.stdout.readline())["address"]
         try:

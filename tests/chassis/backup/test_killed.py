@@ -25,14 +25,14 @@ from tests.example_services.installation import (
     environment_of,
     settings_of,
 )
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 
 
 def kill_in(act: str, settings: Settings, folder: Path, point: str) -> None:
     """Run an act in a process that kills itself at a point."""
     environment = {**environment_of(settings), "DATABASE_OWNER_URL": settings.database_owner("{service}")}
     words, program = [act, str(folder), point], "tests.chassis.backup.process:main"
-    process = ForkedProcess(words, program=program, env=environment, cwd=CHECKOUT)
+    process = start_program(words, program=program, env=environment, cwd=CHECKOUT)
     assert process.wait(timeout=60) == -signal.SIGKILL
 
 

@@ -29,7 +29,7 @@ from tests.chassis.backup.installation import READER, articles, dropping, reason
 from tests.chassis.backup.process import SERVICES
 from tests.conftest import CHECKOUT
 from tests.example_services.installation import STOCK, environment_of, settings_of
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.servers import processes
 
 KEY = x25519.Identity.generate()
@@ -174,7 +174,7 @@ class TestTarget:
         with stocked(settings, "mango"):
             words = ["backup", str(tmp_path / "b1"), "backup.before_manifest_upload"]
             program = "tests.chassis.backup.process:main"
-            process = ForkedProcess(words, program=program, env=environment, cwd=CHECKOUT)
+            process = start_program(words, program=program, env=environment, cwd=CHECKOUT)
             assert process.wait(timeout=60) == -signal.SIGKILL
             assert "killed/b1/stock.db" in keys(s3)
             place = "s3://library/killed/b1"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import time
 from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -205,10 +206,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_query_is_refused_at_once(name: str) -> None:
     query, number = HOSTILE[name]
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(Diagnostic) as refusal:
         parse(query)
-    assert time.process_time() - start < LONGEST_SECONDS
+    assert time.thread_time() - start < LONGEST_SECONDS
     assert refusal.value.number == number
 
 
@@ -255,9 +256,14 @@ def test_libyaz_parses_a_query_to_the_same_tree(query: Query) -> None:
 
 @given(st.text('ab ()=<>/".', max_size=12))
 def test_any_text_is_parsed_or_refused_as_by_libyaz(text: str) -> None:
-    """libyaz refuses what this parser refuses, but for a quotation mark that is not closed, which it closes."""
+    """libyaz refuses what this parser refuses, but for a quotation mark that is not closed, which it closes.
+
+    It reads one directly after a word as a part of the word, and after a relation also a whole clause: neither is CQL.
+    """
+    assume(not re.search(r'[ab.]"', re.sub(r'(?<![ab.])"[^"]*"', " ", text)))
     try:
         parse(text)
     except Diagnostic as refusal:
-        if refusal.number != 14:
+        is_second_relation = refusal.number in (10, 13) and text[int(refusal.details) - 1 :][:1] in ("=", "<", ">")
+        if refusal.number != 14 and not is_second_relation:
             assert parsed_by_libyaz(text) is None

@@ -1,11 +1,16 @@
-"""Any search as a feed, valid Atom, read with feedparser."""
+"""Any search as a feed: valid Atom, and RSS 2.0 with the same entries; read with feedparser."""
 
 from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from html import escape
+from urllib.parse import parse_qs, urlsplit
 
 import feedparser
 import httpx
 import pytest
 from lxml import etree
+from lxml import html as parser
 
 from tests.corpus import schemas
 from tests.fakes.books import BOOKS, SCRIPT
@@ -38,6 +43,10 @@ def test_an_entry_has_the_title_and_author_of_its_hit_and_links_to_its_page(http
 def test_hostile_titles_are_text(http: httpx.Client) -> None:
     (entry,) = feedparser.parse(http.get("/search.atom?q=judul").content, sanitize_html=False).entries
     assert SCRIPT in entry.title
+    (item,) = feedparser.parse(http.get("/search.rss?q=judul").content, sanitize_html=False).entries
+    assert SCRIPT in item.title
+    assert "<" in entry.summary
+    assert item.summary == escape(entry.summary, quote=False)  # a text for readers that show HTML
 
 
 def test_the_next_links_lead_to_every_hit_once(http: httpx.Client) -> None:
@@ -59,8 +68,9 @@ def test_a_feed_requests_no_facets_and_links_to_the_page_of_its_search(
     assert [(selection.facet, list(selection.values)) for selection in catalog.request.filters] == [
         ("author", ["Navis, A.A."])
     ]
-    html = next(link.href for link in feed.feed.links if link.rel == "alternate")
-    assert html.endswith("/search?q=surau&author=Navis%2C+A.A.")
+    page = next(link.href for link in feed.feed.links if link.rel == "alternate")
+    assert urlsplit(page).path == "/search"
+    assert parse_qs(urlsplit(page).query) == {"q": ["surau"], "author": ["Navis, A.A."]}
 
 
 def test_the_feed_of_everything_says_which_records_were_deleted(http: httpx.Client, catalog: FakeCatalog) -> None:
@@ -71,6 +81,45 @@ def test_the_feed_of_everything_says_which_records_were_deleted(http: httpx.Clie
         entries = feed.findall("{http://purl.org/atompub/tombstones/1.0}deleted-entry")
         assert [entry.get("ref") for entry in entries] == [f"urn:uuid:{BOOKS[1].id}"] * count
         assert all(entry.get("when", "").endswith("Z") for entry in entries)
+
+
+@pytest.mark.parametrize("query", ["", "q=surau", "q=tidak+ada+sama+sekali", "q=judul", "language=eng&by_work=true"])
+def test_every_search_is_rss_with_the_entries_of_its_atom_feed(http: httpx.Client, query: str) -> None:
+    response = http.get(f"/search.rss?{query}")
+    assert response.headers["content-type"] == "application/rss+xml"
+    rss, atom = feedparser.parse(response.content), feedparser.parse(http.get(f"/search.atom?{query}").content)
+    assert not rss.bozo
+    assert rss.version == "rss20"
+    assert [(entry.id, entry.title, entry.link, entry.published_parsed) for entry in rss.entries] == [
+        (entry.id, entry.title, entry.link, entry.published_parsed) for entry in atom.entries
+    ]
+    assert [entry.get("author") for entry in rss.entries] == [entry.get("author") for entry in atom.entries]
+    assert rss.feed.link == next(link.href for link in atom.feed.links if link.rel == "alternate")
+    assert rss.feed.opensearch_totalresults == atom.feed.opensearch_totalresults
+
+
+def test_rss_has_the_elements_that_its_specification_requires(http: httpx.Client) -> None:
+    address = "/search.rss?q=surau&limit=1"
+    root = etree.fromstring(http.get(address).content)
+    (channel,) = root
+    assert (root.tag, root.get("version"), channel.tag) == ("rss", "2.0", "channel")
+    for name in ("title", "link", "description", "language", "lastBuildDate"):
+        assert len(channel.findall(name)) == 1, name
+    parsedate_to_datetime(channel.findtext("lastBuildDate"))
+    links = {link.get("rel"): link.get("href") for link in channel.findall("{http://www.w3.org/2005/Atom}link")}
+    assert links["self"] == str(http.base_url.join("/search.rss?q=surau"))
+    assert http.get(links["next"]).headers["content-type"] == "application/rss+xml"
+    for item in channel.findall("item"):
+        assert item.find("guid").get("isPermaLink") == "false"
+        assert http.get(item.findtext("link")).status_code == 200
+        parsedate_to_datetime(item.findtext("pubDate"))
+
+
+def test_browsers_find_both_feeds_on_the_page_of_a_search(http: httpx.Client) -> None:
+    page = parser.fromstring(http.get("/search?q=surau", headers={"Accept": "text/html"}).content)
+    links = {link.get("type"): link.get("href") for link in page.xpath("//link[@rel='alternate'][@type]")}
+    for media_type in ("application/atom+xml", "application/rss+xml"):
+        assert http.get(links[media_type]).headers["content-type"] == media_type
 
 
 def test_an_unchanged_feed_is_not_sent_again(http: httpx.Client) -> None:

@@ -107,8 +107,24 @@ def test_a_page_is_rendered_once_and_kept_for_a_while(monkeypatch: pytest.Monkey
         assert Counting.lists == 3
 
 
+def test_a_deleted_record_is_left_out_within_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, pages = FakeCatalog(), sitemap.PageCache()
+    monkeypatch.setattr(sitemap, "page_cache", pages)
+    with served_catalog(catalog) as url, served_gateway(url) as address:
+        page = httpx.get(f"{address}/sitemap/1.xml", verify=False)
+        (caches,) = [int(word.partition("=")[2]) for word in page.headers["cache-control"].split() if "=" in word]
+        assert sitemap.KEPT_SECONDS + caches <= 3600
+        catalog.books = catalog.books[1:]
+        for key, (until, body) in pages.pages.items():
+            pages.pages[key] = until - sitemap.KEPT_SECONDS, body
+        later = httpx.get(f"{address}/sitemap/1.xml", verify=False)
+        assert BOOKS[0].id in page.text
+        assert BOOKS[0].id not in later.text
+        assert BOOKS[1].id in later.text
+
+
 def test_only_a_few_pages_are_kept() -> None:
-    pages = sitemap._Pages()
+    pages = sitemap.PageCache()
     for number in range(20):
         pages.put(str(number), b"x")
     remaining = [number for number in range(20) if pages.get(str(number))]

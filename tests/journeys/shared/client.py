@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "rangkiang_client"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 GENERATOR = Path(sys.executable).with_name("openapi-python-client")
 
 
 def generate(document: bytes, folder: Path) -> None:
     """Generate the client in a folder and make it importable. A warning of the generator fails the test."""
     (folder / "openapi.json").write_bytes(document)
-    # The generator reads PDF as bytes when it is told to.
+    # The generator reads PDF and XLSX as bytes, and MARC-in-JSON as JSON, when it is told to.
     overrides = "content_type_overrides:\n  application/pdf: application/octet-stream\n"
+    overrides += f"  {XLSX}: application/octet-stream\n"
+    overrides += "  application/marc-in-json: application/json\n"
     (folder / "config.yaml").write_text("post_hooks: []\n" + overrides)
     result = subprocess.run(
         [

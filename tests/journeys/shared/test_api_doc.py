@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import COMMAND, fork_server
 from tests.journeys.library import Library
 
 PAGE = CHECKOUT / "docs" / "api.md"
@@ -73,7 +72,7 @@ def test_an_example_prints_what_the_page_shows(
     embedded_library: Library, folder: Path, commands: str, kind: str, expected: str
 ) -> None:
     script = commands.replace("http://127.0.0.1:8080", embedded_library.address)
-    path = f"{fork_server(COMMAND).folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         env={**embedded_library.environment, "PATH": path},

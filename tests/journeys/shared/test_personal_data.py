@@ -31,9 +31,9 @@ from tests.builders import book
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.accounts import Staff
-from tests.forks import run_command
 from tests.journeys.library import Library
 from tests.migrated import every_row
+from tests.programs import run_command
 from tests.web.visitors import Visitor
 
 NAME = "Zulbahrihastuti Qomarrudinata"

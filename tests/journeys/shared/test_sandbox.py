@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis import clock
+from chassis.bus.inbox import inbox
+from chassis.bus.outbox import outbox
 from chassis.context import system
 from chassis.database.blobs import blobs
 from chassis.ids import earliest_id
@@ -103,6 +105,25 @@ def shared_rows(library: Library) -> dict[str, int]:
             return rows | {"institutions": rows["institutions"] - (session.scalar(sandboxes) or 0)}
 
 
+def are_events_handled(library: Library, sandbox: dict[str, Any]) -> bool:
+    """Whether every handler has handled all events of a sandbox, as in the hour after its client has ended."""
+    with services(library) as opened:
+        published = set()
+        for resources in opened:
+            with resources.database.reading(TEST) as session:
+                own = select(outbox.c.type, outbox.c.id).where(outbox.c.institution == str(sandbox["id"]))
+                published |= {(kind, event_id) for kind, event_id in session.execute(own)}
+        for resources in opened:
+            with resources.database.reading(TEST) as session:
+                rows = session.execute(select(inbox.c.consumer, inbox.c.event_id))
+                handled = {(consumer, event_id) for consumer, event_id in rows}
+            for consumer in resources.service.consumers:
+                ids = {event_id for kind, event_id in published if kind == consumer.event.DESCRIPTOR.full_name}
+                if any((consumer.name, event_id) not in handled for event_id in ids):
+                    return False
+        return bool(published)
+
+
 def states(library: Library, sandbox: dict[str, Any]) -> list[str]:
     """The states of the items of a sandbox that the catalogue has heard of."""
     with services(library) as opened, named(opened, "catalog").database.reading(TEST) as session:
@@ -148,6 +169,7 @@ def test_a_developer_lends_in_a_sandbox_and_nothing_of_it_is_left_after_the_nigh
     assert library.search()["total"] == records
     assert sandbox["institution"] not in library.get("/api/v1/branches").text + library.get("/api/v1/institutions").text
     assert library.search(sandbox["items"][0])["total"] == 0
+    eventually(lambda: are_events_handled(library, sandbox))
     with services(library) as opened:
         for night in (timedelta(), timedelta(hours=27)):
             with clock.frozen(clock.now() + night):

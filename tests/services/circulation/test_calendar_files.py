@@ -18,7 +18,7 @@ from chassis.settings import load
 from services.circulation import checks
 from services.circulation.calendars import is_open
 from services.circulation.calendars_store import calendar_of
-from services.circulation.commands import _institution
+from services.circulation.commands import institution_of
 from services.circulation.institutions import copy_institutions
 from services.circulation.service import SERVICE
 from tests.migrated import copied_database
@@ -52,7 +52,7 @@ def resources(tmp_path: Path):
 def test_without_a_code_the_only_institution_is_no_sandbox(resources):
     with resources.database.transaction(TEST) as session:
         copy_institutions(session, [institution(uuid4(), "SANDBOX-7A20C4", "public")])
-    assert _institution(resources, "").code == "PKS"
+    assert institution_of(resources, "").code == "PKS"
 
 
 def run(resources: Resources, text: str, *options: str) -> tuple[int, dict[str, object], str]:

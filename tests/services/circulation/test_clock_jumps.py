@@ -134,7 +134,7 @@ def test_a_restarted_process_still_waits(library, monkeypatch):
     lend(library)
     job(library, "2026-03-02T02:10:00+07:00")
     job(library, "2026-03-06T02:15:00+07:00", ahead=timedelta(days=4))
-    monkeypatch.setattr(clock_jumps, "_readings", {})
+    monkeypatch.setattr(clock_jumps, "last_readings", {})
     assert job(library, "2026-03-06T02:20:00+07:00", ahead=timedelta(days=4)) == []
 
 

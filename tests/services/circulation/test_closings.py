@@ -109,7 +109,7 @@ def test_a_loan_that_ends_in_between_is_left_alone(library, monkeypatch):
     member, items = library.member(), [library.item(), library.item()]
     for item in items:
         library.check_out(member, item)
-    read = closings._on_closed_days
+    read = closings.loans_on_closed_days
 
     def read_and_return(session, branch_id):
         rows = read(session, branch_id)
@@ -117,7 +117,7 @@ def test_a_loan_that_ends_in_between_is_left_alone(library, monkeypatch):
             library.check_in(items[0])
         return rows
 
-    monkeypatch.setattr(closings, "_on_closed_days", read_and_return)
+    monkeypatch.setattr(closings, "loans_on_closed_days", read_and_return)
     assert [moved_loan.barcode for moved_loan in close(library, "2026-03-09", "2026-03-09").moved] == [items[1]]
 
 

@@ -56,7 +56,7 @@ def test_a_refusal_has_every_reason_at_once_and_is_counted(library):
     assert refusal.value.reasons == {"MEMBER_EXPIRED", "MEMBER_BLOCKED", "ITEM_NOT_FOR_LOAN", "ITEM_NOT_IN_SERVICE"}
     blocked = next(reason for reason in refusal.value.refusals if reason.reason == "MEMBER_BLOCKED")
     assert blocked.facts == {"reasons": ["lost_card"], "until": None}
-    assert blocked.sentence.en == "This member is blocked: other reason."
+    assert blocked.sentence.en == "This membership is blocked: other reason."
     assert not library.rows(Loan)
     counted = {row.reason: row.count for row in library.rows(RefusalCount)}
     assert counted == dict.fromkeys(refusal.value.reasons, 1)
@@ -73,10 +73,10 @@ def test_a_block_is_refused_with_its_reasons_and_its_last_day_in_words(library):
             library.check_out(number, library.item())
         texts.append(refusal.value.sentence)
     assert [text.id for text in texts] == [
-        "Anggota ini diblokir: tagihan belum lunas, pelanggaran tata tertib.",
-        "Anggota ini diblokir sampai 1 April 2026: buku hilang.",
+        "Keanggotaan ini diblokir: tagihan belum lunas, pelanggaran tata tertib.",
+        "Keanggotaan ini diblokir sampai 1 April 2026: buku hilang.",
     ]
-    assert texts[1].en == "This member is blocked until 1 April 2026: lost item."
+    assert texts[1].en == "This membership is blocked until 1 April 2026: lost item."
 
 
 def test_the_fourth_book_is_refused_and_an_overdue_one_refuses_at_once(library):

@@ -74,10 +74,6 @@ def test_no_row_is_for_a_loan_that_none_names():
             [PolicyRow(fine_per_day=1000, suspension_cap=30)],
             {("POLICY_FINE_AND_SUSPENSION", "rows[0].suspension_cap")},
         ),
-        (
-            [PolicyRow(), PolicyRow(collection="reference", is_for_loan=False)],
-            {("POLICY_SENTENCE_MISSING", "rows[1].not_for_loan_sentence")},
-        ),
         ([PolicyRow(), PolicyRow(category="umun")], {("POLICY_CODE_UNKNOWN", "rows[1].category")}),
         ([PolicyRow(), PolicyRow(branch="x")], {("POLICY_CODE_UNKNOWN", "rows[1].branch")}),
         ([PolicyRow(collection="x" * 65), PolicyRow()], {("POLICY_VALUE_INVALID", "rows[0].collection")}),
@@ -106,6 +102,49 @@ def test_a_row_of_a_category_must_not_hide_that_a_collection_is_not_for_loan():
     assert (refusal.value.reason, refusal.value.facts["field"]) == ("POLICY_NOT_FOR_LOAN_HIDDEN", "rows[2]")
     judge([*rows, PolicyRow(category="dosen", collection="reference")])
     judge([*rows, replace(closed, category="dosen")])
+
+
+WIDEST = {"period": 7, "unit": "day", "loan_limit": 3, "renewals": 1, "suspension_cap": 30}
+
+
+def test_children_with_two_books_for_14_days_are_one_row():
+    rows = read_rows(
+        [
+            WIDEST,
+            {"collection": "reference", "is_for_loan": False},
+            {"category": "anak", "loan_limit": 2, "unit": "day", "period": 14},
+        ]
+    )
+    judge(rows)
+    child = row_for(rows, category="anak", collection="children", branch="pusat")
+    assert (child.loan_limit, child.period, child.renewals, child.suspension_cap) == (2, 14, 1, 30)
+    assert (child.is_for_loan, child.inherits) == (True, frozenset())
+    reference = row_for(rows, category="anak", collection="reference", branch="pusat")
+    assert (reference.is_for_loan, reference.loan_limit) == (False, 2)
+
+
+def test_a_value_comes_from_the_next_wider_row_that_has_it():
+    rows = read_rows(
+        [
+            {**WIDEST, "grace_days": 1},
+            {"collection": "k", "renewals": 2, "grace_days": 2},
+            {"category": "c", "renewals": 3},
+            {"category": "c", "collection": "k", "branch": "b"},
+        ]
+    )
+    row = row_for(rows, category="c", collection="k", branch="b")
+    assert (row.renewals, row.grace_days, row.loan_limit, row.place) == (3, 2, 3, ("c", "k", "b"))
+    # Before a loan is known, a row shows the values of the rows that cover all its loans.
+    assert [(row.renewals, row.grace_days) for row in rows] == [(1, 1), (2, 2), (3, 1), (3, 2)]
+    assert rows[3].inherits >= {"renewals", "grace_days", "unit", "period"}
+    assert read_rows(write_rows(rows)) == rows
+
+
+def test_values_that_belong_together_are_inherited_together():
+    rows = read_rows([WIDEST, {"category": "c", "fine_per_day": 500}, {"category": "d", "period": 2}])
+    assert (rows[1].fine_per_day, rows[1].suspension_cap) == (500, 0)
+    assert (rows[2].unit, rows[2].period, rows[2].suspension_cap) == ("day", 2, 30)
+    judge(rows)
 
 
 def test_a_set_has_a_bound():

@@ -21,7 +21,7 @@ from services.circulation.service import SERVICE
 from services.circulation.settings import CirculationSettings
 from services.circulation.tables import Loan, ReminderNight
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.services.circulation.library import at
 from tests.services.circulation.test_closings import close
 from tests.services.circulation.test_importing import load as load_loans
@@ -143,7 +143,7 @@ def test_a_returned_or_renewed_loan_has_no_stale_fact(library, monkeypatch):
     with at("2026-03-05T09:00:00+07:00"):
         library.check_in(loans[0].item.barcode)
         library.renew(loans[1].id)
-    read = reminders._read
+    read = reminders.read_loans
 
     def read_and_act(*args):
         rows = list(read(*args))
@@ -151,7 +151,7 @@ def test_a_returned_or_renewed_loan_has_no_stale_fact(library, monkeypatch):
             library.check_in(loans[2].item.barcode)
         return iter(rows)
 
-    monkeypatch.setattr(reminders, "_read", read_and_act)
+    monkeypatch.setattr(reminders, "read_loans", read_and_act)
     assert [event["loan"]["loan_id"] for event in night(library, "2026-03-06T02:10:00+07:00")] == [loans[3].id]
 
 
@@ -173,7 +173,7 @@ def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
     program = "tests.services.circulation.killed_night:main"
     for where, count in (("inside", 3), ("after", 6)):
         words = [url, "2026-03-06T02:10:00+07:00", where]
-        assert ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60) == -9
+        assert start_program(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60) == -9
         assert len(emitted(library)) == count
     monkeypatch.setattr(reminders, "LOANS_IN_A_TURN", 3)
     night(library, "2026-03-06T02:20:00+07:00")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -13,10 +15,12 @@ from chassis.bus.outbox import outbox
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound
 from rangkiang.circulation.v1 import loans_pb2 as wire
+from services.circulation.borrowers import erase_member
 from services.circulation.calendars_store import save_calendar
+from services.circulation.loans import lists
 from services.circulation.tables import Branch, DailyCount, RefusalCount
 from tests.conditions import eventually
-from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons
+from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons, timestamp
 
 MEMBER_SCOPES = frozenset({"self"})
 
@@ -225,3 +229,50 @@ def test_a_borrower_has_a_limit_and_reasons_and_an_item_its_state(library):
         assert borrower.suspension.ends_on == "2026-03-14"
         shown = library.call("FindItem", wire.FindItemRequest(item=item))
         assert (shown.state, shown.to, shown.HasField("loan")) == ("transit", "PKS/pusat", False)
+
+
+def test_a_list_of_what_changed_since_a_time_has_each_change_once_in_its_order(library):
+    with at("2026-03-02T09:00:00+07:00"):
+        early, other = (library.check_out(library.member(), library.item()).loan for _ in range(2))
+    with at("2026-03-02T10:00:00+07:00") as since:
+        late = library.check_out(library.member(), library.item()).loan
+        renewed = library.renew(early.id).loan
+    with at("2026-03-02T11:00:00+07:00"):
+        returned = library.check_in(other.item.barcode).loan
+    assert renewed.updated_at.ToDatetime(UTC) == since
+
+    def page(cursor: str = "", **fields: Any) -> Any:
+        request = wire.ListLoansRequest(updated_since=timestamp(since), limit=2, cursor=cursor, **fields)
+        return library.call("ListLoans", request)
+
+    first = page()
+    second = page(first.cursor)
+    assert first.total == 3
+    assert [loan.id for loan in first.loans] == sorted([early.id, late.id])
+    assert [(loan.id, loan.HasField("returned_at"), loan.updated_at) for loan in second.loans] == [
+        (other.id, True, returned.updated_at)
+    ]
+    assert second.cursor == ""
+    assert [loan.id for loan in page(item=late.item.barcode).loans] == [late.id]
+    by_due_day = library.call("ListLoans", wire.ListLoansRequest(limit=1)).cursor
+    assert reasons(lambda: page(by_due_day)) == {"CURSOR_INVALID"}
+
+
+def test_loans_are_counted_up_to_a_number(library, monkeypatch):
+    monkeypatch.setattr(lists, "MOST_COUNTED", 2)
+    member = library.member()
+    for number in (1, 2, 3):
+        library.check_out(member, library.item())
+        counted = library.call("ListLoans", wire.ListLoansRequest(member=member, limit=1))
+        assert (counted.total, counted.has_more) == (min(number, 2), number > 2)
+
+
+def test_a_loan_that_loses_its_borrower_is_changed(library):
+    with at("2026-03-02T09:00:00+07:00"):
+        member = library.member_copy()
+        library.tell_members(member)
+        loan = library.check_out(member.numbers[0], library.item()).loan
+    with at("2026-03-02T10:00:00+07:00") as since, library.database.transaction(TEST) as session:
+        erase_member(session, UUID(member.id), version=2)
+    reply = library.call("ListLoans", wire.ListLoansRequest(updated_since=timestamp(since)))
+    assert [(changed.id, changed.member_id) for changed in reply.loans] == [(loan.id, "")]

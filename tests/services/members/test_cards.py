@@ -1,21 +1,53 @@
-"""Cards: scanned, lost, replaced, printed and read back by a foreign decoder; slips with which members sign in."""
+"""Cards: scanned, lost, replaced, printed and read back by a foreign decoder; and sign-ins with password codes."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pypdfium2
 import pytest
 import zxingcpp
+from PIL import Image
 
 from chassis import clock
+from chassis.rpc import inproc
+from rangkiang.catalog.v1 import catalog_pb2 as catalog_wire
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer, add_CatalogServicer_to_server
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1 import people_pb2, sign_in_pb2
 from services.members.people import cards, password_codes
+from services.members.people.card_pdf import text_colour
 from tests.migrated import every_row
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, reasons
+
+FILE = "f" * 64
+
+
+class Library(CatalogServicer):
+    """The catalogue with the description of PKS."""
+
+    def ListInstitutions(self, request: Any, context: Any) -> Any:
+        contact = catalog_wire.Contact(address="Jl. Contoh No. 1", kelurahan="Kelurahan PPA, Kota Solok")
+        own = catalog_wire.Institution(code=request.code, contact=contact, logo=FILE, card_colour="#f2c230")
+        return catalog_wire.ListInstitutionsReply(institutions=[own])
+
+    def GetFile(self, request: Any, context: Any) -> Any:
+        assert request.id == FILE
+        buffer = io.BytesIO()
+        Image.new("RGB", (300, 200), (200, 30, 30)).save(buffer, "PNG")
+        return catalog_wire.GetFileReply(media_type="image/png", content=buffer.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def catalogue(office: Office) -> Iterator[None]:
+    inproc.register("catalog", Library(), add_CatalogServicer_to_server)
+    yield
+    inproc.unregister("catalog")
+
 
 NEW_PASSWORD = "lampu perahu kemarau"
 
@@ -67,6 +99,42 @@ def test_a_sheet_has_ten_fronts_and_their_backs(office: Office) -> None:
     assert [len(page) for page in pages] == [10, 10, 1, 1]
     assert {content for _, content in pages[1] | pages[3]} == {member.number for member in members}
     assert reasons(lambda: desk.call("PrintCards", wire.PrintCardsRequest())) == ["MEMBER_TOO_MANY"]
+
+
+def test_cards_have_the_logo_address_and_colour_of_the_library_in_the_order_of_names(office: Office) -> None:
+    desk = Desk(office)
+    ids = [desk.register(name).id for name in ("Zulfikar", "Dt. Ahmad Fauzi Rajo Bandaro Nan Kuniang Malintang", "Nur")]
+    pdf = pypdfium2.PdfDocument(desk.call("PrintCards", wire.PrintCardsRequest(ids=[*ids, ids[0]], layout="sheet")).pdf)
+    fronts = pdf[0].get_textpage().get_text_bounded().replace("\r\n", "\n")
+    assert "Jl. Contoh No. 1, Kelurahan PPA, Kota Solok" in fronts
+    # The long name is on two lines, whole.
+    places = [fronts.index(text) for text in ("Dt. Ahmad Fauzi", "Kuniang Malintang", "Nur", "Zulfikar")]
+    assert places == sorted(places)
+    assert fronts.count("Zulfikar") == 1
+    scale = 4
+    image = pdf[0].render(scale=scale).to_pil().convert("RGB")
+
+    def at(x: float, y: float) -> tuple[int, ...]:
+        """The colour of a place, in millimetres from the upper left corner."""
+        return tuple(image.getpixel((round(x * 72 / 25.4 * scale), round(y * 72 / 25.4 * scale))))
+
+    left, top = (210 - 2 * 85.6) / 2, (297 - 5 * 53.98) / 2
+    assert at(left + 80, top + 2) == (242, 194, 48)
+    assert at(left + 9, top + 6.5) == (200, 30, 30)
+    # A cut mark beside the cards, on the line between two of them.
+    assert max(at(left - 4, top + 53.98)) < 128
+
+
+def test_the_text_on_every_colour_has_enough_contrast() -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    steps = range(0, 256, 17)
+    for colour in (f"#{red:02x}{green:02x}{blue:02x}" for red in steps for green in steps for blue in steps):
+        low, high = sorted((luminance(colour), luminance(text_colour(colour))))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, colour
 
 
 def test_a_scan_says_what_a_code_is(office: Office) -> None:
@@ -139,7 +207,7 @@ def test_a_number_from_elsewhere_belongs_to_one_member(office: Office) -> None:
     assert issue(desk, second.id, "alias", "rfid", "04A2B9C1").version == 2
 
 
-def slip(desk: Desk, member_id: str) -> str:
+def password_code(desk: Desk, member_id: str) -> str:
     return str(desk.call("MakeSlip", wire.MakeSlipRequest(id=member_id)).code)
 
 
@@ -147,10 +215,10 @@ def use(office: Office, number: str, code: str, password: str = NEW_PASSWORD) ->
     return office.stub.UseSlip(wire.UseSlipRequest(number=number, code=code, password=password))
 
 
-def test_a_member_signs_in_with_the_password_of_a_slip(office: Office) -> None:
+def test_a_member_signs_in_with_a_password_code(office: Office) -> None:
     desk = Desk(office, "desk")
     new = desk.register(nik="1372015203880001", note="Calls before coming.")
-    code = slip(desk, new.id)
+    code = password_code(desk, new.id)
     use(office, new.number, f" {code[:4].lower()}-{code[4:]}")
     reply = office.sign_in(new.number, NEW_PASSWORD)
     assert (reply.account.member_id, list(reply.account.roles)) == (new.id, ["member"])
@@ -160,8 +228,8 @@ def test_a_member_signs_in_with_the_password_of_a_slip(office: Office) -> None:
     )
     assert (own.member.id, own.member.contact.nik, own.member.note) == (new.id, "1372015203880001", "")
     assert scan(desk, own.qr).member.id == new.id
-    # A forgotten password: another slip ends the sessions of before.
-    use(office, new.number, slip(desk, new.id), "sendok payung gunung")
+    # A forgotten password: another code ends the sessions of before.
+    use(office, new.number, password_code(desk, new.id), "sendok payung gunung")
     assert reasons(lambda: office.stub.RenewToken(sign_in_pb2.RenewTokenRequest(session=reply.session))) == [
         "SESSION_ENDED"
     ]
@@ -169,23 +237,23 @@ def test_a_member_signs_in_with_the_password_of_a_slip(office: Office) -> None:
 
 
 @pytest.mark.parametrize("typed", ["smp-0007a", "SMP-0007A", " Smp-0007a "])
-def test_a_card_number_with_letters_is_typed_in_any_case_for_the_slip_and_the_sign_in(
+def test_a_card_number_with_letters_is_typed_in_any_case_for_the_password_code_and_the_sign_in(
     office: Office, typed: str
 ) -> None:
     desk = Desk(office, "desk")
     new = desk.register(request=people_pb2.RegisterMemberRequest(number="SMP-0007a"))
-    use(office, typed, slip(desk, new.id))
+    use(office, typed, password_code(desk, new.id))
     assert office.sign_in(typed, NEW_PASSWORD).account.member_id == new.id
 
 
-def test_a_slip_works_once_for_a_day_and_five_tries(office: Office) -> None:
+def test_a_password_code_works_once_for_a_day_and_five_tries(office: Office) -> None:
     desk = Desk(office)
     new = desk.register()
-    first = slip(desk, new.id)
-    code = slip(desk, new.id)
+    first = password_code(desk, new.id)
+    code = password_code(desk, new.id)
     assert reasons(lambda: use(office, new.number, first)) == ["SLIP_REFUSED"]
     late = desk.register("Ali")
-    late_code = slip(desk, late.id)
+    late_code = password_code(desk, late.id)
     with clock.frozen(clock.now() + password_codes.LIFE + timedelta(seconds=1)):
         assert reasons(lambda: use(office, late.number, late_code)) == ["SLIP_REFUSED"]
     for hour in (2, 4, 6, 8, 10):
@@ -198,17 +266,17 @@ def test_a_slip_works_once_for_a_day_and_five_tries(office: Office) -> None:
 def test_a_wrong_code_and_an_unknown_number_have_one_answer_and_one_pause(office: Office) -> None:
     desk = Desk(office)
     new = desk.register()
-    slip(desk, new.id)
+    password_code(desk, new.id)
     for number in (new.number, "999", "", "' OR 1=1 --"):
         answers = [reasons(lambda number=number: use(office, number, "WRONG")) for _ in range(6)]
         assert answers == [["SLIP_REFUSED"]] * 5 + [["SIGN_IN_PAUSED"]], number
     assert reasons(lambda: use(office, "999", "WRONG", "12345678")) == ["PASSWORD_COMMON"]
 
 
-def test_no_database_has_the_code_of_a_slip(office: Office) -> None:
+def test_no_database_has_a_password_code(office: Office) -> None:
     desk = Desk(office)
     new = desk.register()
-    code = slip(desk, new.id)
+    code = password_code(desk, new.id)
     with office.database.reading(TEST) as session:
         for table in ("slips", "effects", "audit_acts", "outbox"):
             assert code not in repr(session.execute(every_row(table)).all()), table
@@ -218,7 +286,7 @@ def test_staff_and_a_member_never_share_a_user_name(office: Office) -> None:
     office.staff("budi", "desk")
     desk = Desk(office, institution=UNAND)
     new = desk.register(category="dosen", request=people_pb2.RegisterMemberRequest(number="Budi"))
-    assert reasons(lambda: use(office, "Budi", slip(desk, new.id))) == ["USER_NAME_TAKEN"]
+    assert reasons(lambda: use(office, "Budi", password_code(desk, new.id))) == ["USER_NAME_TAKEN"]
     assert office.sign_in("budi").account.user == "budi"
 
 

@@ -211,7 +211,7 @@ def test_a_registration_is_a_fact_without_a_name(office: Office) -> None:
     assert emitted == {"id": new.id, "version": "1", "institution_id": str(PKS), "expires_on": new.expires_on}
 
 
-def test_a_slip_that_is_sent_has_no_code_before_its_sender_asks(office: Office, sender: Any) -> None:
+def test_a_password_code_that_is_sent_is_not_made_before_its_sender_asks(office: Office, sender: Any) -> None:
     desk = Desk(office)
     new = desk.register("Siti Rahma", phone="081266001122")
     reply = desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=new.id, send=True), key="one")
@@ -232,7 +232,7 @@ def test_a_slip_that_is_sent_has_no_code_before_its_sender_asks(office: Office, 
     assert reasons(lambda: desk.call("MakeSlipCode", request)) == ["SERVICE_ONLY"]
 
 
-def test_a_slip_that_was_replaced_or_has_expired_has_no_code(office: Office, sender: Any) -> None:
+def test_a_password_code_that_was_replaced_or_has_expired_is_not_made(office: Office, sender: Any) -> None:
     desk = Desk(office)
     new = desk.register("Siti Rahma", phone="081266001122")
     requests = []

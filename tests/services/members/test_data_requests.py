@@ -22,7 +22,7 @@ from services.members.tables import Member
 from tests.migrated import every_row
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
-from tests.services.members.test_people import SEALED, told
+from tests.services.members.test_people import SEALED, queued_events
 
 SECRET = "Alamat yang benar: Jl. Teratai 9"
 
@@ -161,7 +161,7 @@ def test_members_give_and_withdraw_their_own_consent_and_lending_gets_the_event(
     assert [(consent.given, consent.how, consent.by_guardian) for consent in me.consents] == [
         (True, "web", False), (False, "web", False),
     ]  # fmt: skip
-    assert [event["members"][0].get("keeps_history", False) for event in told(office)] == [False, True, False]
+    assert [event["members"][0].get("keeps_history", False) for event in queued_events(office)] == [False, True, False]
     assert [row.actor for row in audited(office, "members.change", 2)] == [mine.actor] * 2
     assert reasons(lambda: give(mine, purpose="everything")) == ["MEMBER_FIELD_NOT_A_CHOICE"]
 

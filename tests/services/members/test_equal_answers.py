@@ -52,7 +52,7 @@ class Work:
 
 @pytest.fixture
 def work(office: Office, monkeypatch: pytest.MonkeyPatch) -> Work:
-    passwords._unknown_hash()  # made once in a process, at its first use
+    passwords.verify_password("", "")  # makes the hash of unknown users, once in a process
     return Work(office, monkeypatch)
 
 
@@ -69,7 +69,7 @@ def test_a_sign_in_of_nobody_takes_the_work_of_a_wrong_password(office: Office, 
     assert {user for user, result in results.items() if result != results["budi"]} == set()
 
 
-def test_a_slip_of_nobody_is_refused_as_a_wrong_code(office: Office, work: Work) -> None:
+def test_a_password_code_of_nobody_is_refused_as_a_wrong_one(office: Office, work: Work) -> None:
     desk = Desk(office)
     with_slip, without = desk.register("Siti With"), desk.register("Budi Without")
     desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=with_slip.id))

@@ -9,8 +9,8 @@ import pytest
 
 from rangkiang.members.v1 import people_pb2 as wire
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
 from tests.migrated import every_row
+from tests.programs import start_program
 from tests.services.members.conftest import TEST, Office
 from tests.services.members.desk import Desk
 
@@ -37,7 +37,7 @@ def act(office: Office, name: str, member: str, other: str, *, statement: int) -
     """Run an act in a process of its own. Returns its exit code: -9 when it was killed."""
     url = office.database.url.render_as_string(hide_password=False)
     words, program = [url, name, member, other, str(statement)], "tests.services.members.killed_act:main"
-    return ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60)
+    return start_program(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60)
 
 
 @pytest.mark.parametrize("name", ["merge", "erase"])

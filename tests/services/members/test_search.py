@@ -6,14 +6,16 @@ import itertools
 from uuid import UUID
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import clock
 from chassis.database.db import Database
+from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import drafts, names, search
 from tests.services.members.conftest import PKS, TEST, Office
-from tests.services.members.desk import Desk
+from tests.services.members.desk import Desk, reasons
 
 UNKNOWN = UUID(int=5)
 PEOPLE = ("Siti Rahma", "Sri Ramadhani", "Muhammad Yusuf", "Maya Sari", "Ahmad Siddiq", "Éva Ñiguez", "Åsa 1")
@@ -93,3 +95,29 @@ def test_a_list_longer_than_one_statement_keeps_its_order(office: Office, databa
         assert [member.id for member in search.load(session, ids)] == ids
         assert search.load(session, []) == []
         assert [member.id for member in search.load(session, [ids[0], UNKNOWN, ids[-1]])] == [ids[0], ids[-1]]
+
+
+def test_a_list_of_what_changed_since_a_time_has_merged_and_erased_members_too(desk: Desk) -> None:
+    kept, merged, erased, quiet = (desk.register(f"Contoh {number}") for number in range(4))
+    since = Timestamp()
+    since.FromDatetime(clock.now())
+    desk.change(kept.id, kept.version, school="SMAN 1 Padang")
+    desk.call("MergeMembers", wire.MergeMembersRequest(id=kept.id, merged_id=merged.id))
+    desk.call("EraseMember", wire.EraseMemberRequest(id=erased.id))
+    first = desk.find(updated_since=since, limit=1)
+    pages = [first]
+    while pages[-1].cursor and len(pages) < 9:
+        pages.append(desk.find(updated_since=since, limit=1, cursor=pages[-1].cursor))
+    hits = {member.id: member for page in pages for member in page.members}
+    assert (first.total, len(pages), quiet.id in hits) == (3, 3, False)
+    assert {key: (hit.state, hit.merged_into, bool(hit.name)) for key, hit in hits.items()} == {
+        kept.id: ("current", "", True),
+        merged.id: ("merged", kept.id, True),
+        erased.id: ("erased", "", False),
+    }
+    times = [member.updated_at.ToDatetime() for page in pages for member in page.members]
+    assert times == sorted(times)
+    assert reasons(lambda: desk.find("contoh", updated_since=since)) == ["SEARCH_BY_CHANGE_ONLY"]
+    assert reasons(lambda: desk.find(updated_since=since, cursor=desk.find("contoh", limit=1).cursor)) == [
+        "CURSOR_INVALID"
+    ]

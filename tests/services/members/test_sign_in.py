@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -123,7 +124,9 @@ def test_a_new_password_ends_the_other_sessions(office: Office) -> None:
 
 
 @pytest.mark.parametrize("act", ["sign_in", "change"])
-def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(office: Office, act: str) -> None:
+def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(
+    office: Office, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account_id = office.staff("siti", "desk")
     token = office.sign_in("siti").token
     change = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password="lampu perahu kemarau")
@@ -131,15 +134,21 @@ def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(office: 
         "sign_in": (lambda: office.sign_in("siti"), "SIGN_IN_FAILED"),
         "change": (lambda: office.stub.ChangePassword(change, metadata=bearer(token)), "PASSWORD_WRONG"),
     }[act]
+    compute, is_waiting = passwords.compute, threading.Event()
     are_busy, end = threading.Barrier(passwords.AT_ONCE + 1), threading.Event()
+
+    def compute_slowly(work: Callable[[], bool]) -> bool:
+        is_waiting.set()
+        return compute(work)
+
+    monkeypatch.setattr(passwords, "compute", compute_slowly)
     with ThreadPoolExecutor(1 + passwords.AT_ONCE) as calls:
         for _ in range(passwords.AT_ONCE):
-            calls.submit(passwords.compute, lambda: (are_busy.wait(), end.wait()))
+            calls.submit(compute, lambda: (are_busy.wait(), end.wait()))
         are_busy.wait()
         slow = calls.submit(refusal, slow_act)
         # All threads wait for the event; the call waits for a thread after it has read the account.
-        while not passwords._threads._work_queue.qsize():
-            assert not slow.done()
+        assert is_waiting.wait(timeout=30)
         with office.database.transaction(TEST) as session:
             accounts.store_password(session, accounts.staff_account(session, account_id), "another hash")
         end.set()
@@ -232,12 +241,12 @@ def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(
         # Of 70 readers at one address nobody's password is compared, so nobody has failed.
         for _ in range(70):
             assert refusal(lambda: office.sign_in("budi", address="10.0.0.9")) == "SIGN_IN_BUSY"
-        slip = cards_pb2.UseSlipRequest(number="1000000018", code="WRONG", password=PASSWORD, address="10.0.0.9")
+        use = cards_pb2.UseSlipRequest(number="1000000018", code="WRONG", password=PASSWORD, address="10.0.0.9")
         for _ in range(7):
-            assert refusal(lambda: office.stub.UseSlip(slip)) == "SIGN_IN_BUSY"
+            assert refusal(lambda: office.stub.UseSlip(use)) == "SIGN_IN_BUSY"
     monkeypatch.undo()
     assert office.sign_in("budi", address="10.0.0.9").session
-    assert refusal(lambda: office.stub.UseSlip(slip)) == "SLIP_REFUSED"
+    assert refusal(lambda: office.stub.UseSlip(use)) == "SLIP_REFUSED"
 
 
 def test_a_clock_that_is_set_back_makes_nobody_wait(office: Office) -> None:

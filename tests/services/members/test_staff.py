@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pyotp
 import pytest
@@ -20,7 +21,7 @@ from rangkiang.members.v1 import staff_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.members.roles import scopes_of
 from services.members.sign_in import accounts, clients
-from services.members.tables import Client
+from services.members.tables import Account, Client
 from tests.services.members.conftest import PKS, TEST, UNAND, Office, account, bearer, refusal
 
 
@@ -118,6 +119,15 @@ def test_staff_of_another_institution_do_not_exist(office: Office) -> None:
         )
 
 
+def test_names_of_staff_are_those_of_the_institution_and_of_closed_accounts_too(office: Office) -> None:
+    stranger, own = office.staff("andi", "desk", institution=UNAND), office.staff("siti", "cataloguer")
+    token = office.keys.sign(Principal(own, str(PKS), own, frozenset({"items.read"})))
+    with office.database.transaction(TEST) as session:
+        session.get_one(Account, UUID(own)).closed_at = clock.now()
+    request = staff_pb2.NameStaffRequest(ids=[stranger, own, "system:test"])
+    assert dict(office.stub.NameStaff(request, metadata=bearer(token)).names) == {own: "Siti"}
+
+
 def test_a_client_gets_tokens_until_it_is_revoked(office: Office) -> None:
     office.staff("siti", "administrator")
     with clock.frozen(clock.now() + timedelta(seconds=60)):
@@ -155,5 +165,5 @@ def test_notifications_reads_the_scopes_of_open_accounts_and_of_clients(office: 
     assert {holder.id: set(holder.scopes) for holder in stub.ListScopes(request).holders} == {
         manager: scopes_of(["manager"]),
         demoted: scopes_of(["desk"]),
-        str(own): {"webhooks.manage", "facts.loans"},
+        str(own): {"webhooks.manage", "facts.loans", "facts.records", "usage.own"},
     }

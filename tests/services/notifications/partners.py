@@ -22,7 +22,7 @@ from chassis.security.encryption import MasterKey, make_master_key
 from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve
-from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy, NumberedRecord, RecordChangesNumbered
 from rangkiang.circulation.v1.events_pb2 import LoanCopy, LoanOpened, LoanReturned
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
@@ -155,6 +155,26 @@ def lend(
         event = LoanReturned(loan=loan) if returned else LoanOpened(loan=loan)
         handlers.follow_loans(session, [(event, context)])
     return loan.loan_id
+
+
+def change_records(
+    partners: Partners, count: int = 0, *, deleted: int = 0, first: int = 1, institution: UUID = PKS
+) -> list[str]:
+    """Hand on the event of changed and of deleted records. Returns the ids of all."""
+    records = [
+        NumberedRecord(
+            id=str(new_id()),
+            version=2,
+            change_number=first + at,
+            is_deleted=at >= count,
+            title="" if at >= count else f"Judul {at}",
+        )
+        for at in range(count + deleted)
+    ]
+    event = RecordChangesNumbered(institution_id=str(institution), institution="PKS", epoch="e", records=records)
+    with partners.database.transaction(TEST) as session:
+        handlers.follow_records(session, event, Context(institution=str(institution), actor="system:test"))
+    return [record.id for record in records]
 
 
 def subscribe(

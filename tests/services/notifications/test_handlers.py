@@ -50,14 +50,14 @@ def loan(office: Office, **values):
 
 def test_each_fact_makes_its_notice_however_often_it_arrives(office):
     lent = loan(office)
-    slip = SlipIssued(member_id=lent.member_id, institution_id=str(PADANG), slip_id=str(new_id()))
-    slip.expires_at.FromDatetime(NOON.replace(day=22))
+    code = SlipIssued(member_id=lent.member_id, institution_id=str(PADANG), slip_id=str(new_id()))
+    code.expires_at.FromDatetime(NOON.replace(day=22))
     events = [
         LoanOpened(loan=lent),
         LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE),
         SuspensionStarted(loan=lent, begins_on="2026-11-21", ends_on="2026-11-25", days=5),
         MemberRegistered(id=lent.member_id, version=1, institution_id=str(PADANG), expires_on="2027-11-21"),
-        slip,
+        code,
         MembershipExpiring(
             member_id=lent.member_id, version=1, institution_id=str(PADANG), expires_on="2026-12-21", days=30
         ),
@@ -224,10 +224,10 @@ def test_events_of_many_loans_that_are_handled_together_each_have_their_notice(o
     ]
 
 
-def test_a_newer_slip_replaces_an_earlier_one_that_waits(office):
+def test_a_newer_password_code_replaces_an_earlier_one_that_waits(office):
     member = office.owners.add()
-    for slip in (new_id(), new_id()):
-        event = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
+    for code_id in (new_id(), new_id()):
+        event = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(code_id))
         event.expires_at.FromDatetime(NOON.replace(day=22))
         office.deliver(event)
     assert [(row.state, row.reason) for row in office.notices()] == [("dropped", "NEWER_NOTICE"), ("waiting", "")]

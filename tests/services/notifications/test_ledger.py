@@ -165,7 +165,7 @@ def test_a_message_over_the_second_channel_is_counted_there(database):
 
 def test_the_print_list_asks_other_services_outside_of_transactions(partners: Partners):
     owners = FakeOwners(database=partners.database)
-    partners.servicer._owners = owners
+    partners.servicer.owners = owners
     member = owners.add(email="", address="Jl. Merdeka No. 1")
     loan = loan_copy(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
     with partners.database.transaction(DESK) as session:

@@ -8,7 +8,7 @@ import pytest
 from pypdfium2 import PdfDocument, PdfTextPage
 from reportlab.pdfbase.ttfonts import ShapedStr
 
-from services.notifications.templates.letter_paragraph import ARABIC, LetterParagraph, marked_up
+from chassis.pdf_paragraph import ARABIC, PdfParagraph, marked_up
 from services.notifications.templates.letter_pdf import PAPERS, Paper, PrintedLetter, print_letters
 from services.notifications.templates.markup import Block, Span
 
@@ -58,7 +58,7 @@ def test_letters_are_joined_and_marks_are_above_them(title: str) -> None:
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.pdfgen.canvas import Canvas
 
-    paragraph = LetterParagraph(marked_up(title), ParagraphStyle("text", fontName="Helvetica"))
+    paragraph = PdfParagraph(marked_up(title), ParagraphStyle("text", fontName="Helvetica"))
     paragraph.wrap(400, 400)
     paragraph.drawOn(Canvas("unused.pdf"), 0, 0)
     [run] = [part.text for line in paragraph.blPara.lines for part in line.words if part.fontName == ARABIC]

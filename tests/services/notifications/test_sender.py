@@ -328,11 +328,11 @@ def test_preferences_decide_by_kind_and_channel(database):
 
 def test_an_opt_out_of_digests_ends_what_they_hold_but_not_codes(office):
     member = office.owners.add()
-    slip = new_id()
-    office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
+    code_id = new_id()
+    office.owners.codes[str(code_id)] = PasswordCode("7KQX-M2TD", "A-1")
     with office.database.transaction(TEST) as session:
         opt_out(session, member, PADANG, kind="all", channel="all")
-    issued = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
+    issued = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(code_id))
     issued.expires_at.FromDatetime(MORNING + timedelta(days=1))
     with clock.frozen(MORNING):
         remind(office, member)
@@ -357,7 +357,7 @@ def test_a_member_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(of
     assert answers == [Answer(kind, "all", False) for kind in kinds]
 
 
-def test_a_slip_that_is_void_has_no_message(office):
+def test_a_password_code_that_is_void_has_no_message(office):
     member = office.owners.add()
     issued = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(new_id()))
     issued.expires_at.FromDatetime(MORNING + timedelta(days=1))

@@ -32,7 +32,7 @@ def partners(both: Partners) -> Partners:
 @pytest.fixture
 def mail(partners: Partners) -> FakeChannel:
     mail = FakeChannel("smtp")
-    partners.servicer._channels = (mail, FakeChannel("whatsapp", "phone"), FakeChannel("print", "none"))
+    partners.servicer.channels = (mail, FakeChannel("whatsapp", "phone"), FakeChannel("print", "none"))
     return mail
 
 
@@ -145,7 +145,7 @@ def test_codes_and_tests_are_limited_for_each_hour_and_audited_without_the_addre
 
 def test_a_phone_number_is_confirmed_by_the_template_for_codes(partners, mail):
     assert send(partners, channel="whatsapp", to="0812 3456 7890") == "code_sent"
-    whatsapp = partners.servicer._channels[1]
+    whatsapp = partners.servicer.channels[1]
     message = whatsapp.sent[-1][1]
     assert message.address == "+6281234567890"
     assert (message.template.name, message.template.parameters) == ("kode_kata_sandi", (code_in(whatsapp),))

@@ -53,9 +53,9 @@ def test_links_in_notices_are_routes_of_the_gateway():
 
 
 def test_a_code_says_until_when_it_works_in_the_zone_of_its_member(office, facts):
-    member, slip = office.owners.add(), new_id()
-    office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
-    event = SlipIssued(member_id=str(member), institution_id=str(JAYAPURA), slip_id=str(slip))
+    member, code_id = office.owners.add(), new_id()
+    office.owners.codes[str(code_id)] = PasswordCode("7KQX-M2TD", "A-1")
+    event = SlipIssued(member_id=str(member), institution_id=str(JAYAPURA), slip_id=str(code_id))
     event.expires_at.FromDatetime(MORNING + timedelta(minutes=30))
     with clock.frozen(MORNING):
         office.deliver(event, institution=JAYAPURA)

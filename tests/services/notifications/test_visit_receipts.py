@@ -83,11 +83,11 @@ def test_a_code_does_not_wait_for_the_receipts_of_a_visit(database):
     member = office.owners.add()
     with clock.frozen(MORNING):
         lend(office, member, "Merantau ke Deli")
-        slip = SlipIssued(slip_id="0192f3a4-0000-7000-8000-0000000000aa", member_id=str(member))
-        slip.institution_id = str(PADANG)
-        slip.expires_at.FromDatetime(MORNING + timedelta(hours=24))
-        office.owners.codes[slip.slip_id] = PasswordCode("K7PM2XQR", "1371000018")
-        office.deliver(slip)
+        issued = SlipIssued(slip_id="0192f3a4-0000-7000-8000-0000000000aa", member_id=str(member))
+        issued.institution_id = str(PADANG)
+        issued.expires_at.FromDatetime(MORNING + timedelta(hours=24))
+        office.owners.codes[issued.slip_id] = PasswordCode("K7PM2XQR", "1371000018")
+        office.deliver(issued)
         office.send()
         assert [message.kind for message in office.messages()] == ["slip"]
 

@@ -69,7 +69,7 @@ def test_a_change_needs_an_own_webhook_a_public_host_and_the_scope_of_each_kind(
         both.stub.ChangeWebhook(change(kinds=["member.registered"]), metadata=metadata())
     for wrong in (change(kinds=["loan.stolen"]), change(contact="nobody")):
         with pytest.raises(Invalid):
-            both.stub.ChangeWebhook(wrong, metadata=metadata())
+            both.stub.ChangeWebhook(wrong, metadata=both.caller(*ALL, session=own))
     read = both.stub.GetWebhook(wire.GetWebhookRequest(id=webhook.id), metadata=metadata()).webhook
     assert (read.version, read.state) == (1, "active")
 
@@ -83,6 +83,7 @@ def test_who_lacks_a_scope_of_a_webhook_may_stop_it_and_turns_it_to_no_other_rec
     change = partial(wire.ChangeWebhookRequest, id=webhook.id, version=stopped.version)
     for act, request in (
         (both.stub.ChangeWebhook, change(url=f"{receiver.url}/mine")),
+        (both.stub.ChangeWebhook, change(contact="lain@kampus.example")),
         (both.stub.ChangeWebhook, change(is_active=True)),
         (both.stub.ChangeWebhookSecret, wire.ChangeWebhookSecretRequest(id=webhook.id)),
         (both.stub.ReplayWebhook, wire.ReplayWebhookRequest(id=webhook.id)),
@@ -202,3 +203,21 @@ def test_the_oldest_attempts_of_an_event_are_not_kept(partners: Partners, receiv
         deliver(partners)
     [event] = partners.stub.ListDeliveries(listed, metadata=metadata()).deliveries
     assert len(event.attempts) == delivery.MOST_ATTEMPTS == len(receiver.requests) - 1
+
+
+def test_a_ping_and_a_change_of_the_secret_are_in_the_audit(both: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
+    metadata = partial(both.caller, *ALL, session=own)
+    webhook = subscribe(both, receiver.url, session=own).webhook
+    both.stub.PingWebhook(wire.PingWebhookRequest(id=webhook.id), metadata=metadata())
+    secret = both.stub.ChangeWebhookSecret(wire.ChangeWebhookSecretRequest(id=webhook.id), metadata=metadata()).secret
+    with pytest.raises(Refused):  # a refused act is not in the audit
+        both.stub.PingWebhook(wire.PingWebhookRequest(id=webhook.id), metadata=metadata())
+    with both.database.reading(TEST) as session:
+        rows = session.execute(select(acts).where(acts.c.object == webhook.id).order_by(acts.c.number)).all()
+    assert [(row.act, row.kind, row.actor) for row in rows[1:]] == [
+        ("notifications.ping_webhook", "webhook", own),
+        ("notifications.change_webhook_secret", "webhook", own),
+    ]
+    assert secret
+    assert secret not in repr(rows)

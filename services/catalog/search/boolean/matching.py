@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from chassis.errors import Invalid
 from services.catalog.index.matches import And, Between, Keyword, Match, Not, Or
@@ -38,6 +39,7 @@ RELATIONS = {
 }
 _YEARS = re.compile(r"(?:[0-9]{4}|[0-9]{1,3}\*|(?=.{4}\Z)[0-9]{1,3}\?+)\Z")
 _CLASS = re.compile(r"(?:[0-9]{3}|2X[0-9]?)(?:\.[0-9]{1,3})?\Z")
+_ANCHORS = re.compile(r"^\^|(?<!\\)\^$")
 _CLASS_PATTERN = re.compile(r"[0-9X.*?]{1,20}\Z")
 
 
@@ -74,6 +76,9 @@ class MatchBuilder:
             raise Invalid("RELATION_UNSUPPORTED", field=field.name, relation=relation, known=known)
         modifiers = _modifiers_of(clause)
         masked = "unmasked" not in modifiers
+        if field.kind in ("year", "class", "code"):
+            # A value is the whole field, so anchors say nothing.
+            clause = replace(clause, term=_ANCHORS.sub("", clause.term))
         match field.kind:
             case "words":
                 parts = self._parts(clause, field, masked=masked)

@@ -27,7 +27,7 @@ with (
     )
 with tempfile.TemporaryDirectory() as folder, embedded(Path(folder)) as store:
     path, _ = write_records(Path(folder), records)
-    store.import_(path)
+    store.import_(path, seconds=900)
     identifiers, killed = harvest_while_killed(store, kills=10)
     assert len(identifiers) == len(set(identifiers)) == records
     print(f"harvest while the server was killed {killed} times: {len(identifiers)} records, each once", flush=True)

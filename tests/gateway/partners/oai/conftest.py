@@ -81,10 +81,10 @@ def repository(
 
 
 @contextmanager
-def served(database: Database, folder: Path) -> Iterator[Repository]:
-    """Serve a catalogue with the sample's institutions behind a gateway."""
+def served(database: Database, folder: Path, **options: Any) -> Iterator[Repository]:
+    """Serve a catalogue with the sample's institutions behind a gateway with these settings."""
     with database.transaction(CONTEXT) as session:
         load_institutions(session, read_institutions(sample.institutions_path()), context=CONTEXT)
     servicer = rpc.servicer(Resources(settings=Settings(data=folder), database=database, service=SERVICE))
-    with served_catalog(servicer) as url, served_gateway(url, public_url=f"https://{DOMAIN}") as address:
+    with served_catalog(servicer) as url, served_gateway(url, public_url=f"https://{DOMAIN}", **options) as address:
         yield Repository(address, database)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 from sqlalchemy import update
 
 from chassis import clock
@@ -21,15 +23,18 @@ from gateway.partners.oai.arguments import (
     Place,
     Selection,
     read_arguments,
+    read_selection,
     read_token,
     write_token,
 )
+from gateway.partners.oai.documents import error, wrap
 from services.catalog.harvest.numbering import lock_changes
 from services.catalog.tables import NumberedChange
 from tests.builders import book
+from tests.corpus import schemas
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
-from tests.gateway.partners.oai.conftest import CONTEXT, OAI, Repository
+from tests.gateway.partners.oai.conftest import CONTEXT, OAI, Repository, served
 from tests.services.catalog.importing.test_deletions import deletion
 
 LIST = {"verb": "ListRecords", "metadataPrefix": "oai_dc"}
@@ -62,7 +67,7 @@ def headers_of(document: Any) -> list[tuple[str, str, bool]]:
 def test_a_list_in_parts_says_how_far_it_is(repository: Repository) -> None:
     repository.put(books("parts", range(7)))
     document = repository.document(**LIST)
-    total, cursors, seen = int(token_of(document).get("completeListSize")), [], headers_of(document)
+    cursors, seen = [], headers_of(document)
     expires = datetime.fromisoformat(token_of(document).get("expirationDate"))
     assert timedelta(hours=47) < expires - datetime.now(UTC) < timedelta(hours=49)
     while (token := token_of(document)).text:
@@ -71,7 +76,7 @@ def test_a_list_in_parts_says_how_far_it_is(repository: Repository) -> None:
         seen += headers_of(document)
     assert cursors == list(range(0, 3 * len(cursors), 3))
     assert int(token.get("cursor")) == 3 * len(cursors)
-    assert total == len(seen) == len(set(seen)) >= 7
+    assert len(seen) == len(set(seen)) >= 7
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -154,14 +159,12 @@ def test_a_list_does_not_promise_a_part_in_which_no_record_is(repository: Reposi
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_list_whose_rest_is_gone_ends_with_an_empty_token(repository: Repository) -> None:
+def test_a_list_whose_rest_is_gone_ends_without_matching_records(repository: Repository) -> None:
     repository.put(books("gone", range(5)))
     token = token_of(repository.document(**LIST, set="material:book")).text
     with repository.database.transaction(CONTEXT) as session:
         session.execute(update(NumberedChange).values(sets=" class:000 "))
-    document = repository.document(verb="ListRecords", resumptionToken=token)
-    assert token_of(document).text is None
-    assert not headers_of(document)
+    assert repository.error(verb="ListRecords", resumptionToken=token) == "noRecordsMatch"
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -173,6 +176,18 @@ def test_only_the_first_part_waits_for_writers_and_all_have_its_time(repository:
         following = repository.document(verb="ListRecords", resumptionToken=token_of(document).text)
         assert repository.response("/api/v1/changes").status_code == 200
     assert following.findtext(f"{OAI}responseDate") == document.findtext(f"{OAI}responseDate")
+
+
+def test_behind_a_writer_that_does_not_commit_a_harvest_begins_later(repository: Repository, tmp_path: Path) -> None:
+    repository.put(books("stuck", range(2)))
+    with served(repository.database, tmp_path, call_seconds=1.0) as hurried:
+        with repository.database.transaction(CONTEXT) as session:
+            session.execute(update(NumberedChange).values(version=NumberedChange.version))
+            lock_changes(session)
+            refused = hurried.response(**LIST)
+            assert hurried.response("/api/v1/changes").json()["hits"]
+        assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (503, True)
+        assert headers_of(hurried.document(**LIST))
 
 
 def test_a_harvester_waits_when_it_asks_too_often_or_the_catalogue_is_away() -> None:
@@ -194,7 +209,7 @@ selections = st.builds(
 )
 places = st.builds(
     Place,
-    *(st.integers(0, 2**63 - 1) for _ in range(3)),
+    *(st.integers(0, 2**63 - 1) for _ in range(2)),
     st.integers(int(NOW.timestamp()), 2**40),
     st.integers(0, 2**40),
 )
@@ -204,6 +219,21 @@ places = st.builds(
 def test_every_token_is_read_as_it_was_written(selection: Selection, place: Place) -> None:
     token = write_token(selection, place, key=KEY)
     assert read_token(token, selection.verb, key=KEY, now=NOW) == (selection, place)
+
+
+# Written by the first release with OAI-PMH. Harvests that began before an upgrade must go on after it.
+STORED_TOKEN = (
+    "tLx6rUWTAA0asjFMWzMsIkxpc3RSZWNvcmRzIiwibWFyYzIxIiwiaW5zdGl0dXRpb246UEtTIixudWxsLDE3OTYwODMyMDAsMTIzNCwxMDAwLDE3OTYy"
+    "NTYwMDAsMTc5NjA4MzIwMF0"
+)
+
+
+def test_a_token_of_the_first_release_is_read() -> None:
+    began = int(NOW.timestamp())
+    assert read_token(STORED_TOKEN, "ListRecords", key=KEY, now=NOW) == (
+        Selection("ListRecords", "marc21", "institution:PKS", None, began),
+        Place(after=1234, delivered=1000, expires=began + 48 * 3600, began=began),
+    )
 
 
 @given(selections, places, st.data())
@@ -216,21 +246,27 @@ def test_a_changed_token_is_refused(selection: Selection, place: Place, data: st
             read_token(changed, selection.verb, key=key, now=NOW)
 
 
-NAMES = st.sampled_from(["verb", "set", "from", "metadataPrefix", "resumptionToken", "x", ""])
+NAMES = st.sampled_from(["verb", "set", "from", "metadataPrefix", "identifier", "resumptionToken", "x", ""])
 
 
 @given(st.lists(st.tuples(NAMES | st.text(), st.sampled_from(sorted(VERBS)) | st.text())))
-def test_any_arguments_are_read_or_refused_by_name(pairs: list[tuple[str, str]]) -> None:
+def test_any_arguments_are_read_or_refused_by_name_and_repeated_as_the_schema_allows(
+    pairs: list[tuple[str, str]],
+) -> None:
     names = [name for name, _ in pairs]
     if names.count("verb") != 1 or dict(pairs)["verb"] not in VERBS:
         with pytest.raises(Fault, match="badVerb"):
             read_arguments(pairs)
     else:
+        shown: dict[str, str] = {}
         try:
             verb, arguments = read_arguments(pairs)
-        except Fault as fault:
-            code = fault.code
-        else:
-            code = ""
             assert sorted([("verb", verb), *arguments.items()]) == sorted(pairs)
-        assert code in ("", "badArgument")
+            if verb in LISTS and "metadataPrefix" in arguments:
+                read_selection(verb, arguments)
+            shown = {"verb": verb, **arguments}
+            body = error(Fault("idDoesNotExist", "No such record."))
+        except Fault as fault:
+            body = error(fault)
+        document = wrap(body, base_url="https://katalog.example/oai", arguments=shown, at=NOW)
+        assert not schemas.faults("oai", etree.fromstring(document))

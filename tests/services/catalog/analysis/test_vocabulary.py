@@ -22,7 +22,7 @@ from services.catalog.analysis import (
     tokens,
     variants_of,
 )
-from services.catalog.analysis.listed_words import _lists
+from services.catalog.analysis.listed_words import both_lists
 from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
 from services.catalog.analysis.vocabulary import use_vocabulary
 from services.catalog.analysis.vocabulary_syntax import VocabularyFault, parse_vocabulary
@@ -265,7 +265,7 @@ def test_real_words_are_known(word: str) -> None:
 
 
 def test_a_list_has_its_words_and_no_parts_of_them() -> None:
-    for words in _lists():
+    for words in both_lists():
         listed = words.text.split(b"\n")[1:-1]
         assert all(map(words.has, listed[::50] + listed[-1:]))
         listed_words = frozenset(listed)

@@ -22,6 +22,8 @@ from services.catalog.browse.headings import delete_unused_headings
 from services.catalog.browse.lists import KINDS, BrowsePage, Position, browse, position_from_cursor, position_of
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc.record import Record as Marc
+from services.catalog.search.boolean.tree import Clause
+from services.catalog.search.search import search
 from services.catalog.tables import Heading, ImportRun, IndexQueue, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -144,6 +146,57 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
     assert page.headings[0].record is not None
     next_page = shelf.browse("", cursor=page.next)
     assert [heading.text for heading in next_page.headings] == ["899.221 NAV r", "R 030 ENS e"]
+
+
+@pytest.fixture
+def numbered(shelf: Shelf) -> Shelf:
+    """Books and serials with classes, ISBNs and ISSNs, and six books without."""
+    classes = ["800", "810.9", "899", "899.221", "899.2213", "2X4.1", "297.1", "813.54"]
+    shelf.put(
+        [
+            book(f"c{at}", isbn=isbn, more=[["082", "04", "a", number]])
+            for at, (number, isbn) in enumerate(
+                zip(classes, ["9789794030462", "978-979-403-046-2", "0306406152", *[""] * 5], strict=True)
+            )
+        ]
+        + [book(f"s{at}", more=[["022", "0 ", "a", issn]]) for at, issn in enumerate(["0378-5955", "2434-561X"])]
+    )
+    return shelf
+
+
+def total(shelf: Shelf, field: str, term: str) -> int:
+    tree = Clause(term, field)
+    return search(shelf.database, shelf.index, tree=tree, context=READER, limit=1).total
+
+
+def test_classes_come_in_order_with_the_records_under_them(numbered: Shelf) -> None:
+    texts = numbered.texts("class")
+    assert texts == [
+        "200", "290", "297", "297.1", "2X", "2X4", "2X4.1", "800", "810", "810.9", "813", "813.5", "813.54",
+        "890", "899", "899.2", "899.22", "899.221", "899.2213",
+    ]  # fmt: skip
+    page = numbered.browse("class", "813.54", before=2, after=3)
+    assert [heading.text for heading in page.headings] == ["813", "813.5", "813.54", "890", "899"]
+    assert page.place == 2
+    assert numbered.texts("", cursor=page.next)[0] == "899.2"
+    assert numbered.texts("", cursor=page.previous)[-1] == "810.9"
+    assert numbered.texts("class", "8", after=1) == numbered.texts("class", "800", after=1) == ["800"]
+    assert numbered.texts("class", "299", before=1, after=1) == ["297.1", "2X"]
+
+
+def test_isbns_and_issns_come_in_order_around_the_beginning_of_a_number(numbered: Shelf) -> None:
+    assert numbered.texts("isbn") == ["9780306406157", "9789794030462"]
+    assert numbered.texts("isbn", "978-979", before=1) == ["9780306406157", "9789794030462"]
+    assert numbered.texts("isbn", "0-306-40615-2", after=1) == ["9780306406157"]
+    assert numbered.texts("issn") == ["0378-5955", "2434-561X"]
+    assert numbered.texts("issn", "24") == ["2434-561X"]
+    assert [entry.count for entry in numbered.browse("isbn").headings] == [1, 2]
+
+
+def test_a_search_for_a_listed_number_finds_as_many_records(numbered: Shelf) -> None:
+    for kind in ("class", "isbn", "issn"):
+        for entry in numbered.browse(kind, after=50).headings:
+            assert total(numbered, kind, entry.text) == entry.count > 0
 
 
 def test_an_unused_heading_is_not_listed_and_is_deleted(shelf: Shelf) -> None:

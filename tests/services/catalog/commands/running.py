@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chassis.service import discover
 from tests.conftest import CHECKOUT
-from tests.forks import run_command
 from tests.migrated import copy_migrated
+from tests.programs import run_command
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 Rangkiang = Callable[..., "Outcome"]
 
 

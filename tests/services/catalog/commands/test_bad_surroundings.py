@@ -12,7 +12,8 @@ import pytest
 from gateway.web.covers.images import find_picture
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
-from tests.services.catalog.commands.running import RANGKIANG, Outcome, Rangkiang, run
+from tests.programs import RANGKIANG
+from tests.services.catalog.commands.running import Outcome, Rangkiang, run
 
 # root reads every file; without these capabilities it has the rights of any owner
 WITHOUT_RIGHTS = (

@@ -204,3 +204,7 @@ def test_a_source_is_listed_dropped_and_brought_back(rangkiang: Rangkiang) -> No
     assert rangkiang("export", "--deleted", "--format", "json").out.count(b'"deleted_at"') == 2
     assert rangkiang("sources", "drop", "koha", "--undo", "--json").line == {**dropped, "undone": True}
     assert b"koha" in rangkiang("sources", "list").out
+    for option, owner in (("--here", "here"), ("--import", "import")):
+        assert rangkiang("sources", "owner", "koha", option, "--json").line == {"source": "koha", "owner": owner}
+        assert rangkiang("sources", "list", "--json").line[0]["owner"] == owner
+    assert rangkiang("sources", "owner", "lain", "--here").code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain
 
 import bibtexparser
 import orjson
@@ -14,7 +15,9 @@ from hypothesis import strategies as some
 from lxml import etree
 
 from services.catalog.formats import FORMS
-from services.catalog.marc.record import Field, Record
+from services.catalog.marc.faults import NotSerialisable
+from services.catalog.marc.marcxml import FORBIDDEN
+from services.catalog.marc.record import Field, Record, is_control, subfields
 from tests.corpus import schemas
 from tests.services.catalog.formats.entries import of
 
@@ -84,3 +87,21 @@ def test_a_field_of_one_part_only_is_no_trouble() -> None:
     fields: list[Field] = [["245", "x"], ["100", "  "], ["264", " "], ["880", "  ", "6", ""]]
     for form in ("dc", "mods", "ris", "bibtex", "csv", "jsonld"):
         assert FORMS[form].document(of(Record("00000nam", fields)))
+
+
+@given(RECORDS)
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_marcxml_is_read_back_as_it_was_or_refused(record: Record) -> None:
+    try:
+        document = FORMS["marcxml"].document(of(record))
+    except NotSerialisable:
+        document = b""
+    if not document:
+        assert any(FORBIDDEN.search(text) for text in (record.leader, *chain.from_iterable(record.fields)))
+        return
+    texts = [element.text or "" for element in etree.fromstring(document).iter("{*}controlfield", "{*}subfield")]
+    expected = []
+    for field in record.fields:
+        values = [field[1]] if is_control(field) else [value for code, value in subfields(field) if code or value]
+        expected += values or [""]
+    assert texts == expected

@@ -14,7 +14,7 @@ from chassis import clock
 from chassis.context import READER, Context, system
 from chassis.database.db import Database
 from rangkiang.circulation.v1.events_pb2 import LoanCopy
-from services.catalog.harvest.numbering import lock_changes, number_old_changes
+from services.catalog.harvest.numbering import lock_changes, number_at_end, number_old_changes
 from services.catalog.importing.dropped_sources import drop_source, undo_drop
 from services.catalog.importing.fast_adds import fast_add
 from services.catalog.items.edits import change_item
@@ -199,6 +199,30 @@ def test_two_writers_at_once_get_numbers_in_the_order_of_their_commits(books: Da
         assert changes(books) == ["1", "3", "2"]
         may_commit.set()
     assert changes(books) == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
+def test_a_long_transaction_delays_no_numbers_and_gets_later_ones_and_a_later_time(
+    books: Database, import_: Importer
+) -> None:
+    is_written, may_end = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with books.transaction(CONTEXT) as session:
+            session.execute(update(Record).where(Record.control_key == "(TEST)1").values(version=Record.version + 1))
+            number_at_end(session, session.scalars(select(Record.number).where(Record.control_key == "(TEST)1")))
+            is_written.set()
+            assert may_end.wait(30)
+
+    with running(threading.Thread(target=write_slowly)):
+        eventually(is_written.is_set)
+        import_([book("2", "Buku lain")])
+        with books.transaction(CONTEXT) as session:
+            read_at = lock_changes(session, shared=True)
+        assert changes(books) == ["1", "3", "2"]
+        may_end.set()
+    assert changes(books) == ["3", "2", "1"]
+    assert change_of(books, "1").changed_at >= read_at > change_of(books, "2").changed_at
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import pytest
 from google.protobuf.json_format import Parse
 from sqlalchemy import func, select
 
+from chassis import clock
 from chassis.bus.outbox import outbox
 from chassis.context import READER, system
 from chassis.database.db import Database
@@ -309,6 +312,22 @@ def test_a_dropped_source_comes_back_whole(import_: Importer, database: Database
     assert import_(records[:4], source="A", new_source=False).unchanged == 4
     with pytest.raises(Refused):
         undo_drop(database, CONTEXT, "A")
+
+
+def test_the_items_of_a_batch_are_gone_at_its_own_time(
+    import_: Importer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_([book(str(number), items=[("PST", f"B{number}")]) for number in range(3)], source="A")
+    monkeypatch.setattr(deletions, "BATCH", 1)
+    begin, minute = clock.now(), timedelta(minutes=1)
+    with ExitStack() as stack:
+        stack.enter_context(clock.frozen(begin))
+        drop_source(
+            database, CONTEXT, "A", on_progress=lambda _: stack.enter_context(clock.frozen(clock.now() + minute))
+        )
+    with database.reading(READER) as session:
+        assert sorted(session.scalars(select(GoneItem.gone_at))) == [begin, begin + minute, begin + 2 * minute]
+        assert set(session.scalars(select(Record.deleted_at))) == {begin}
 
 
 def test_an_import_ends_the_undo(import_: Importer, database: Database) -> None:

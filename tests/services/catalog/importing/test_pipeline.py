@@ -161,7 +161,8 @@ def test_each_batch_is_one_fact_and_each_new_version_waits_for_the_index(import_
     with database.reading(READER) as session:
         types = list(session.scalars(select(outbox.c.type)))
         assert session.scalar(select(func.count()).select_from(IndexQueue)) == 110
-    assert types == ["rangkiang.catalog.v1.RecordsChanged"] * 3
+    # The numbers of changes follow each batch.
+    assert types == [f"rangkiang.catalog.v1.{name}" for name in ("RecordsChanged", "RecordChangesNumbered")] * 3
 
 
 def test_items_come_with_their_record_and_keep_their_ids(import_: Importer, database: Database) -> None:

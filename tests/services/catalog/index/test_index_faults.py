@@ -17,7 +17,7 @@ from services.catalog.index.port import Index
 from services.catalog.index.rebuilds import index_fault, request_rebuild
 from services.catalog.tables import Record
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess
+from tests.programs import start_program
 from tests.services.catalog.indexes import (
     books,
     eventually,
@@ -41,7 +41,7 @@ def test_after_a_kill_at_any_point_the_indexer_continues_without_loss_or_duplica
     import_([*books("Jilid lain"), *many(12)[10:]])
     url = database.url.render_as_string(hide_password=False)
     words, program = [url, f"tantivy:///{folder}", point], "tests.services.catalog.killed_indexer:main"
-    killed = ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT)
+    killed = start_program(words, program=program, env=os.environ, cwd=CHECKOUT)
     assert killed.wait(timeout=60) == -signal.SIGKILL
     if point == "before the queue rows go":
         assert len(queued_rows(database)) == 3

@@ -130,6 +130,14 @@ def test_an_edit_changes_what_it_names_and_is_audited_and_published(database: Da
     assert [copy.code for copy in changes[before].institutions] == ["PKS"]
 
 
+def test_the_colour_of_cards_is_six_hexadecimal_digits(database: Database, manager: Context) -> None:
+    assert edit(database, manager, 1, card_colour=" #F2C230 ") == 2
+    assert value_of(place(database), "card_colour") == "#f2c230"
+    for wrong in ("red", "#fff", "#12345g", "#1234567"):
+        assert refusal(edit, database, manager, 2, card_colour=wrong).reason == "DETAIL_COLOUR"
+    assert edit(database, manager, 2, card_colour="") == 3
+
+
 def test_an_edit_that_changes_nothing_leaves_no_trace(database: Database, manager: Context) -> None:
     assert edit(database, manager, 1, phone="(0755) 20123") == 1
     with database.reading(system("test")) as session:

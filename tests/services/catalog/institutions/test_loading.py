@@ -160,6 +160,6 @@ def test_a_new_or_changed_institution_is_published_once_with_a_growing_version(
     load(database, institutions_data)
     with database.reading(system("test")) as session:
         changes = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
-    told = [[(copy.code, copy.version) for copy in change.institutions] for change in changes]
-    assert told == [[(entry["code"], 1) for entry in institutions_data], [(institutions_data[0]["code"], 2)]]
+    copies = [[(copy.code, copy.version) for copy in change.institutions] for change in changes]
+    assert copies == [[(entry["code"], 1) for entry in institutions_data], [(institutions_data[0]["code"], 2)]]
     assert changes[1].institutions[0].name.en.endswith("of the town")

@@ -88,6 +88,35 @@ def test_a_photo_is_upright_in_three_widths_without_its_place() -> None:
         assert b"sekolah" not in rendition.content
 
 
+def test_a_photo_of_a_phone_is_taken_and_made_smaller() -> None:
+    """12 million pixels in 5 MB, taken upright with the phone turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[2] = (0.0, 47.0, 35.0)
+    buffer = io.BytesIO()
+    Image.effect_noise((4032, 3024), 40).save(buffer, "JPEG", quality=85, exif=exif)
+    content = buffer.getvalue()
+    assert 5_000_000 < len(content) < LONGEST_BYTES
+    renditions = renditions_of("photo", content)
+    assert sum(len(rendition.content) for rendition in renditions) < 1_500_000  # of noise, the worst case
+    assert [(opened(rendition).size, dict(opened(rendition).getexif())) for rendition in renditions] == [
+        ((1600, 2133), {}),
+        ((960, 1280), {}),
+        ((480, 640), {}),
+    ]
+
+
+def test_a_progressive_photo_has_a_limit_of_its_own_because_it_takes_more_memory() -> None:
+    large = Image.new("L", (6000, 4100))
+    for progressive in (False, True):
+        buffer = io.BytesIO()
+        large.save(buffer, "JPEG", progressive=progressive)
+        if progressive:
+            assert reason("photo", buffer.getvalue()) == "PICTURE_PIXELS"
+        else:
+            assert [rendition.width for rendition in renditions_of("photo", buffer.getvalue())] == [1600, 960, 480]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_as_its_camera_says(orientation: int) -> None:
     exif = Image.Exif()
@@ -149,6 +178,8 @@ def test_a_logo_of_many_colours_is_webp_where_that_is_smaller() -> None:
         (encoded("GIF"), "PICTURE_FORMAT"),
         (encoded("BMP"), "PICTURE_FORMAT"),
         (encoded("TIFF"), "PICTURE_FORMAT"),
+        (b"\x00\x00\x00\x24ftypheic\x00\x00\x00\x00mif1heic", "PICTURE_HEIC"),
+        (b"\x00\x00\x00\x24ftypmp42", "PICTURE_FORMAT"),
         (b"%PDF-1.7", "PICTURE_FORMAT"),
         (b"", "PICTURE_FORMAT"),
         (b"\xff\xd8\xff" + bytes(LONGEST_BYTES), "PICTURE_BYTES"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from chassis import clock
 from chassis.audit import acts
 from chassis.context import READER, Context, system
 from chassis.database.db import Database
@@ -43,6 +45,12 @@ def change(database: Database, caller: Context, item_id: UUID, version: int, **v
         return change_item(session, str(item_id), version, **values, context=caller)
 
 
+def record_of(database: Database, barcode: str) -> UUID:
+    with database.reading(READER) as session:
+        of_item = select(Record.id).join(Item, Item.record_number == Record.number).where(Item.barcode == barcode)
+        return session.scalars(of_item).one()
+
+
 def refusal(call: Any, *args: Any, **values: Any) -> Error:
     with pytest.raises(Error) as refused:
         call(*args, **values)
@@ -62,6 +70,24 @@ def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Co
     assert b'"available":1' in record.holdings
     assert b"Fuadi" in record.brief
     assert audited == [("catalog.fast_add", added.id, "account-1")]
+
+
+@pytest.mark.parametrize("joins_another", [True, False])
+def test_a_cataloguer_completes_a_fast_add_with_its_record_or_another(
+    database: Database, caller: Context, import_: Importer, joins_another: bool
+) -> None:
+    added = add(database, caller, title="Kaba")
+    record_id = str(record_of(database, "A")) if joins_another else added.record_id
+    with database.reading(caller) as session:
+        (listed,), _ = list_items(session, cursor="", limit=0, fast_adds_only=True, context=caller)
+    item = change(database, caller, listed.id, listed.version, record_id=record_id)
+    assert (str(item.id), str(item.record_id), item.barcode) == (added.id, record_id, "N")
+    assert (item.version, item.is_fast_add) == (2, False)
+    with database.reading(caller) as session:
+        assert list_items(session, cursor="", limit=0, fast_adds_only=True, context=caller) == ([], "")
+    import_([book("2", "Kaba", items=[("PST", "N")])])
+    with database.reading(caller) as session:
+        assert str(get_item(session, added.id, context=caller).record_id) == record_id
 
 
 def test_a_brief_record_goes_when_an_import_has_taken_its_item(
@@ -158,3 +184,40 @@ def test_an_edit_says_what_it_was_made_for(database: Database, caller: Context) 
     change(database, caller, item_id, 1, status="withdrawn")
     with database.reading(READER) as session:
         assert session.scalars(select(Item.status).order_by(Item.barcode)).all() == ["withdrawn", "in_service"]
+
+
+def test_a_list_of_what_changed_since_a_time_has_edited_new_and_gone_items(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    a, b = (ids(database)[barcode] for barcode in "AB")
+    with clock.frozen(clock.now() + timedelta(hours=1)):
+        since = clock.now()
+        change(database, caller, a, 1, status="in_repair")
+    with clock.frozen(clock.now() + timedelta(hours=2)):
+        import_([book("1", items=[("PST", "A"), ("PST", "C")])])
+
+    def page(cursor: str, limit: int, **filters: Any) -> tuple[list[EditedItem], str]:
+        with database.reading(caller) as session:
+            return list_items(session, cursor=cursor, limit=limit, context=caller, updated_since=since, **filters)
+
+    (first,), cursor = page("", 1)
+    rest, last = page(cursor, 5)
+    assert (first.id, first.status, first.updated_at, last) == (a, "in_repair", since, "")
+    assert {(item.id, item.barcode, item.is_gone, item.branch, item.title) for item in rest} == {
+        (b, "B", True, "PKS/PST", first.title),
+        (ids(database)["C"], "C", False, "PKS/PST", first.title),
+    }
+    assert [item.id for item in page("", 5, barcode="B")[0]] == [b]
+    assert refusal(page, "", 5, fast_adds_only=True).reasons == {"SEARCH_BY_CHANGE_ONLY"}
+    with database.reading(caller) as session:
+        _, by_id = list_items(session, cursor="", limit=1, context=caller)
+    assert refusal(page, by_id, 5).reasons == {"CURSOR_INVALID"}
+
+
+def test_an_import_without_a_change_of_an_item_does_not_change_its_time(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    since = clock.now()
+    import_([book("1", items=[("PST", "A"), ("PST", "B")])])
+    with database.reading(caller) as session:
+        assert list_items(session, cursor="", limit=0, context=caller, updated_since=since) == ([], "")

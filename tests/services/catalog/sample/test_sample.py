@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.catalog import sample
+from services.catalog.analysis.identifiers import isbn13
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.record import Record
 from services.catalog.sample.books_toml import Book, Copies, Name, books, read_file
@@ -198,3 +199,15 @@ def test_a_translation_names_its_original_and_both_languages():
     assert record.texts("041", "ah") == ["ind fre"]
     assert record.text("240", "a") == "Le petit prince."
     assert record.texts("700", "ae") == ["Chambert-Loir, Henri, penerjemah."]
+
+
+def test_the_box_has_books_of_this_library_of_others_and_of_none():
+    box = sample.box()
+    assert (len(box.books), sum(book.items for book in box.books)) == (12, 30)
+    assert Counter(book.at for book in box.books) == {"PKS": 4, "UMMY": 3, "": 5}
+    owners = {
+        isbn13(book.isbn): {copies.institution for copies in book.copies} for book in books() if isbn13(book.isbn)
+    }
+    for book in box.books:
+        assert check_digit_is_right(book.isbn), book
+        assert owners.get(isbn13(book.isbn), set()) == ({book.at} if book.at else set()), book

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -30,6 +31,12 @@ from tests.services.catalog.importing.test_authorities import HAMKA, authority
 from tests.services.catalog.indexes import run_indexer
 
 
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find forms as soon as they are imported."""
+    monkeypatch.setattr(expansion, "CACHE_SECONDS", 0.0)
+
+
 def import_authorities(library: Library, *records: Record) -> None:
     """Import authority records."""
     frames = [Frame("marc", at, 0, iso2709.encode(record), None) for at, record in enumerate(records, 1)]
@@ -43,7 +50,6 @@ def import_authorities(library: Library, *records: Record) -> None:
             met={},
             at=clock.now(),
         )
-    expansion._caches.pop(library.database, None)
 
 
 @pytest.fixture
@@ -141,6 +147,7 @@ def test_while_the_engine_is_down_a_variant_is_looked_up_too(shelf: Library, tmp
 
 
 def test_the_cache_of_forms_saves_selects_and_is_bounded(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CACHE_SECONDS", 30.0)
     statements: list[str] = []
     rows = shelf.database.rows
     monkeypatch.setattr(
@@ -153,17 +160,19 @@ def test_the_cache_of_forms_saves_selects_and_is_bounded(shelf: Library, monkeyp
     assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
     assert len(statements) == 2
     monkeypatch.setattr(expansion, "MOST_CACHED_FORMS", 3)
-    expansion._caches.clear()
-    assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
-    assert expansion._load_cache(shelf.database).forms is None, "more forms than the cache holds"
+    monkeypatch.setattr(expansion, "CACHE_SECONDS", 0.0)
+    time_after_expiry = time.monotonic() + 60
+    monkeypatch.setattr(expansion.time, "monotonic", lambda: time_after_expiry)
+    assert heading_variants(shelf.database, parse("kemarau panjang")) == []
+    assert len(statements) == 4, "more forms than the cache holds: the words are looked up"
 
 
 def test_the_cache_of_forms_is_read_again_when_it_is_old(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = expansion._load_cache(shelf.database)
+    monkeypatch.setattr(expansion, "CACHE_SECONDS", 30.0)
+    assert heading_variants(shelf.database, parse("marah roesli")) == []
     import_authorities(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
-    expansion._caches[shelf.database] = cache
     assert heading_variants(shelf.database, parse("marah roesli")) == [], "not yet"
-    time_after_expiry = cache.until + 1
+    time_after_expiry = time.monotonic() + expansion.CACHE_SECONDS + 1
     monkeypatch.setattr(expansion.time, "monotonic", lambda: time_after_expiry)
     assert [variant.form for variant in heading_variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
 

@@ -29,7 +29,7 @@ EVERY_SIGN = ("t", "tu", "tk", "ap", "ac", "am", "ar", "s", "sn", "sg", "sf", "e
 NUMBER_SIGNS = ("i", "is", "l", "b", "k", "c")
 
 
-class Known:
+class IndexedDocument:
     """A document with its fields as lists of words."""
 
     def __init__(self, document: Document) -> None:
@@ -52,28 +52,28 @@ class Known:
             yield from (words for words in self.fields.get(sign, ()) if words)
 
 
-class Documents(list[Known]):
+class Documents(list[IndexedDocument]):
     """Documents with a short representation, which Hypothesis prints."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} documents>"
 
 
-def matches(known: Known, tree: Tree) -> bool:
+def matches(indexed: IndexedDocument, tree: Tree) -> bool:
     """Tell whether a document matches."""
     if isinstance(tree, Clause):
-        return _clause(known, tree)
+        return _clause(indexed, tree)
     if tree.operator == "near":
-        return _near(known, tree)
-    results = [matches(known, operand) for operand in tree.operands]
+        return _near(indexed, tree)
+    results = [matches(indexed, operand) for operand in tree.operands]
     return {"and": all(results), "or": any(results), "not": results[0] and not any(results[1:])}[tree.operator]
 
 
-def _clause(known: Known, clause: Clause) -> bool:
-    document, field, relation = known.document, clause.field, clause.relation
+def _clause(indexed: IndexedDocument, clause: Clause) -> bool:
+    document, field, relation = indexed.document, clause.field, clause.relation
     parts = clause.term.split()
     if field in NUMBERS:
-        numbers = [number for (number,) in known.texts(field)]
+        numbers = [number for (number,) in indexed.texts(field)]
         return _quantified(relation, parts, lambda part: any(_fits(part.lower(), number) for number in numbers))
     if field == "year":
         return (
@@ -83,7 +83,7 @@ def _clause(known: Known, clause: Clause) -> bool:
         )
     if field == "class":
         if relation == "==":
-            return any(_fits(parts[0].lower(), number) for (number,) in known.fields.get("d", ()))
+            return any(_fits(parts[0].lower(), number) for (number,) in indexed.fields.get("d", ()))
         if relation == "=":
             return parts[0] in document.facets["class_path"]
         bounds = [part.replace(".", "") for part in parts]
@@ -96,14 +96,14 @@ def _clause(known: Known, clause: Clause) -> bool:
         return True
     if "stem" in clause.modifiers:
         sign = {"any": "", "title": "t=", "author": "a=", "subject": "s="}[field]
-        return _quantified(relation, parts, lambda part: sign + root(part) in known.roots)
+        return _quantified(relation, parts, lambda part: sign + root(part) in indexed.roots)
     if relation in ("all", "any"):
         return _quantified(
-            relation, parts, lambda part: _has_words(known, field, [part.strip("^")], part[0] == "^", part[-1] == "^")
+            relation, parts, lambda part: _has_words(indexed, field, [part.strip("^")], part[0] == "^", part[-1] == "^")
         )
     whole = relation == "=="
     words = [part.strip("^") for part in parts]
-    return _has_words(known, field, words, whole or parts[0][0] == "^", whole or parts[-1][-1] == "^")
+    return _has_words(indexed, field, words, whole or parts[0][0] == "^", whole or parts[-1][-1] == "^")
 
 
 def _quantified(relation: str, parts: Sequence[str], test: Callable[[str], bool]) -> bool:
@@ -123,15 +123,15 @@ def _in_range(value: int | None, relation: str, bounds: Sequence[tuple[int, int]
     }[relation]
 
 
-def _has_words(known: Known, field: str, words: Sequence[str], first: bool, last: bool) -> bool:
+def _has_words(indexed: IndexedDocument, field: str, words: Sequence[str], first: bool, last: bool) -> bool:
     if field != "any":
-        return any(_side_by_side(text, words, first, last) for text in known.texts(field))
+        return any(_side_by_side(text, words, first, last) for text in indexed.texts(field))
     number = "".join(words)
-    if any(map(str.isdigit, number)) and any([number] in known.fields.get(sign, ()) for sign in NUMBER_SIGNS):
+    if any(map(str.isdigit, number)) and any([number] in indexed.fields.get(sign, ()) for sign in NUMBER_SIGNS):
         return True
     if not first and not last:
-        return _side_by_side(known.all_words, words, False, False)
-    texts = (text for sign in EVERY_SIGN for text in known.fields.get(sign, ()))
+        return _side_by_side(indexed.all_words, words, False, False)
+    texts = (text for sign in EVERY_SIGN for text in indexed.fields.get(sign, ()))
     return any(_side_by_side(text, words, first, last) for text in texts)
 
 
@@ -142,16 +142,16 @@ def _side_by_side(text: Sequence[str], words: Sequence[str], first: bool, last: 
     return any((not first or start == 0) and (not last or start + len(words) == len(text)) for start in starts)
 
 
-def _near(known: Known, group: Group) -> bool:
+def _near(indexed: IndexedDocument, group: Group) -> bool:
     first, second = (operand.term.split() for operand in group.operands if isinstance(operand, Clause))
     field = next(operand.field for operand in group.operands if isinstance(operand, Clause))
-    texts = [known.all_words] if field == "any" else [_with_borders(known, sign) for sign in SIGNS[field]]
+    texts = [indexed.all_words] if field == "any" else [_with_borders(indexed, sign) for sign in SIGNS[field]]
     pairs = [(first, second)] if group.ordered else [(first, second), (second, first)]
     return any(_gap(text, left, right, group.distance) for text in texts for left, right in pairs)
 
 
-def _with_borders(known: Known, sign: str) -> list[str]:
-    return [word for words in known.fields.get(sign, ()) for word in ("|", *words)]
+def _with_borders(indexed: IndexedDocument, sign: str) -> list[str]:
+    return [word for words in indexed.fields.get(sign, ()) for word in ("|", *words)]
 
 
 def _gap(text: Sequence[str], left: Sequence[str], right: Sequence[str], distance: int) -> bool:

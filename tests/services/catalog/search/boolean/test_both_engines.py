@@ -27,7 +27,7 @@ from tests import servers as development
 from tests.conftest import fresh_name
 from tests.fakes.documents import made
 from tests.services.catalog.indexes import eventually
-from tests.services.catalog.search.boolean.oracle import Documents, Known, matches
+from tests.services.catalog.search.boolean.oracle import Documents, IndexedDocument, matches
 from tests.services.catalog.search.boolean.trees import trees
 
 MANY_WORDS = 1_000_000  # number of a record
@@ -79,7 +79,7 @@ def corpus(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         rebuild = index.begin_rebuild("boolean-1")
         rebuild.write(Change(document.number, 1, document) for document in documents)
         rebuild.swap()
-    yield Corpus(Documents(map(Known, documents)), *indexes)
+    yield Corpus(Documents(map(IndexedDocument, documents)), *indexes)
     for index in indexes:
         index.close()
     development.drop_indices(name)
@@ -99,7 +99,7 @@ def _finds(index: Index, tree: Tree) -> bool:
 
 def _compare(corpus: Corpus, tree: Tree) -> int:
     match = build_match(tree, _no_ids)
-    expected = [known.number for known in corpus.documents if matches(known, tree)]
+    expected = [indexed.number for indexed in corpus.documents if matches(indexed, tree)]
     for index in (corpus.tantivy, corpus.elasticsearch):
         hits = index.search(Request(match, limit=10_000))
         assert hits.total == len(hits.numbers), tree

@@ -54,6 +54,13 @@ def test_a_whole_field_is_the_title_with_its_subtitle_or_without(shelf: Library)
     assert titles(shelf, Clause("Navis, A.A.", "author", "==")) == ["Robohnya surau kami"]
 
 
+def test_anchors_say_nothing_about_a_year_a_class_or_a_code(shelf: Library) -> None:
+    for field, value in (("year", "1990"), ("class", "899"), ("language", "fre")):
+        anchored = [titles(shelf, Clause(term, field)) for term in (f"^{value}", f"{value}^", f"^{value}^")]
+        assert anchored == [titles(shelf, Clause(value, field))] * 3
+    assert titles(shelf, Clause("^1990", "year", "<=")) == ["Robohnya surau kami", "Surau"]
+
+
 def test_a_long_number_in_parts_is_cut_as_in_the_index(library: Library) -> None:
     library.put([book("Bernomor panjang", barcode="KS" + "7" * 70)])
     for field in ("barcode", "any"):

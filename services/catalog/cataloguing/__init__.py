@@ -1,0 +1,1 @@
+"""Records that cataloguers write: edits, versions and offers of imports."""

@@ -1,0 +1,1 @@
+"""Labels of items: sheets, prints, ranges of barcodes, and their PDF."""

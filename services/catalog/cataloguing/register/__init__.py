@@ -1,0 +1,1 @@
+"""The accession register (buku induk): its entries, their corrections, and numbers of items that imports brought."""
