@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 SBOM ?= var/sbom.json
 # The settings treat an empty variable as unset.
-export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS
+export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS FUZZ_SEED
 # Tests start hundreds of processes: without bytecode on disk each process would compile its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -24,10 +24,11 @@ run:  ## start the library on this machine: PORT=8080 DATA=var WORKERS=1
 
 # The checks run while the servers start. More tests run at once than there are cores, because half of them wait. When a
 # test process dies, the run ends, because a new process would get no tests.
+# At most five failed tests get a second try.
 test: export SERVERS_FOR = tests
 test: setup  ## run everything: checks, types, and all tests on real servers
 	@$(MAKE) --jobs=4 --output-sync services lint types
-	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
+	@$(PY) -m tests.second_try -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: setup  ## run ruff, import contracts, stubs, proto, OpenAPI, shell, Dockerfile, manifests, checkov
 	@.ci/lint
@@ -53,8 +54,9 @@ soak: services  ## run every record of the sets at hand through the forms of cat
 	@$(PY) -m tests.gateway.partners.oai 20000
 	@exec $(PY) -m tests.faults
 
-fuzz: setup  ## fuzz the MARC reader, the query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage
-	@exec .uv/bin/uv run --quiet --locked --group fuzz python -m tests.fuzz
+fuzz: services  ## fuzz the MARC reader, the query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage; then run the tests of properties with random examples: FUZZ_SEED= (a seed repeats its run)
+	@.uv/bin/uv run --quiet --locked --group fuzz python -m tests.fuzz
+	@seed="$${FUZZ_SEED:-$$RANDOM$$RANDOM}"; echo "FUZZ_SEED=$$seed"; exec $(PY) -m pytest -q -n 2 --dist loadfile -m hypothesis --hypothesis-profile random --hypothesis-seed "$$seed"
 
 bench: setup  ## run the benchmarks, then relevance: BENCH=10k|100k|1m
 	@$(PY) -m bench

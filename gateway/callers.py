@@ -17,7 +17,14 @@ from starlette.types import Scope
 from chassis.addresses import caller_of
 from chassis.errors import Error, Unauthenticated, Unavailable
 from chassis.ids import parse_or_nil
-from chassis.security.auth import LEAST_STATE_SECONDS, STATE_SECONDS, TokenState, TokenVerifier
+from chassis.security.auth import (
+    READ_PAUSE_SECONDS,
+    RETRY_SECONDS,
+    STATE_SECONDS,
+    KeyUnknown,
+    TokenState,
+    TokenVerifier,
+)
 from gateway.basic import BasicCredentials, is_basic
 from gateway.oauth import read_basic
 from gateway.request_guard import header_fields, replace_header
@@ -29,9 +36,10 @@ _CREDENTIAL = "rangkiang.credential"
 
 
 class Callers:
-    """Verifies credentials without waiting: tokens with the keys of members, cookies with the known sessions.
+    """Verifies credentials: tokens with the keys of members, cookies with the known sessions.
 
-    The first token that a process sees, and the first cookie of each browser, cannot be verified yet.
+    `credential` does not wait: it verifies neither a token with a key that this process does not know yet, nor the
+    first cookie of a browser. The other methods wait for a read of the keys.
     """
 
     def __init__(self, sessions: Sessions, read_state: Callable[[], Awaitable[TokenState]]) -> None:
@@ -43,8 +51,9 @@ class Callers:
         self._basic = BasicCredentials()
         self._state = TokenState(keys={}, revoked=frozenset())
         self._problem: Error | None = None  # of the last read
-        self._verifier = TokenVerifier(self._last_state)
+        self._verifier = TokenVerifier(self._last_state, is_local=True)
         self._read_at = float("-inf")
+        self._ended_read_begun_at = float("-inf")  # when the last read that has ended began
         self._reading: asyncio.Task[None] | None = None
 
     def credential(self, scope: Scope) -> str:
@@ -86,25 +95,30 @@ class Callers:
                 await self._verify(header.decode("latin-1"))
 
     async def _verify(self, authorization: str) -> None:
+        await self._wait_for_keys()
         try:
             self._verifier.verify(authorization)
-        except Unauthenticated:
-            # The key may be newer than the last read.
-            if time.monotonic() - self._read_at < LEAST_STATE_SECONDS:
+        except (Unauthenticated, Unavailable) as refusal:
+            # Since the last read there may be another key, or an outage, in which expired tokens are valid for longer.
+            if not isinstance(refusal, KeyUnknown | Unavailable) and refusal.reason != "TOKEN_EXPIRED":
                 raise
-            self._read_at = float("-inf")
-            await self._wait_for_read()
+            await self._read_again()
             self._verifier.verify(authorization)
 
     async def _wait_for_keys(self) -> None:
         self._begin_reading()
-        if not self._state.keys:
-            await self._wait_for_read()
-
-    async def _wait_for_read(self) -> None:
-        self._begin_reading()
-        if self._reading is not None:
+        if not self._state.keys and self._reading is not None:
             await asyncio.wait([self._reading])
+
+    async def _read_again(self) -> None:
+        """Wait for a read that began after this call; while members does not answer, for one a second."""
+        called_at = time.monotonic()
+        if self._problem is not None and not self._is_due():
+            return
+        for _ in range(2):  # a read that runs now may have begun before this call
+            if self._ended_read_begun_at <= called_at:
+                pause_seconds = self._ended_read_begun_at + READ_PAUSE_SECONDS - time.monotonic()
+                await asyncio.wait([self._reading or self._start_reading(pause_seconds)])
 
     async def require(self, scope: Scope) -> None:
         """Refuse an invalid token. Services verify tokens too, but a request may fail before a service gets it.
@@ -115,12 +129,18 @@ class Callers:
         header = header_fields(scope).get(b"authorization")
         if not header:
             raise Unauthenticated("SIGN_IN_NEEDED")
-        await self._wait_for_keys()
-        self._verifier.verify(header.decode("latin-1"))
+        await self._verify(header.decode("latin-1"))
 
     def _begin_reading(self) -> None:
-        if time.monotonic() - self._read_at > STATE_SECONDS and self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read())
+        if self._is_due() and self._reading is None:
+            self._start_reading()
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._read_at > STATE_SECONDS
+
+    def _start_reading(self, pause_seconds: float = 0.0) -> asyncio.Task[None]:
+        self._reading = asyncio.get_running_loop().create_task(self._read(pause_seconds))
+        return self._reading
 
     def _of_token(self, header: bytes) -> str:
         self._begin_reading()
@@ -141,16 +161,20 @@ class Callers:
             raise self._problem
         return self._state
 
-    async def _read(self) -> None:
+    async def _read(self, pause_seconds: float) -> None:
         try:
-            self._state = await self._read_state()
-            # A new library has no key until its first token, so the next read is soon.
-            early_seconds = 0 if self._state.keys else STATE_SECONDS - LEAST_STATE_SECONDS
-            self._read_at, self._problem = time.monotonic() - early_seconds, None
-        except Error as problem:
-            self._problem = problem
-            self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
-            log.debug("token_state_unavailable", extra={"reason": problem.reason})
+            await asyncio.sleep(max(0.0, pause_seconds))
+            begun_at = time.monotonic()
+            try:
+                self._state = await self._read_state()
+                # A new library has no key until its first token, so the next read is soon.
+                early_seconds = 0 if self._state.keys else STATE_SECONDS - RETRY_SECONDS
+                self._read_at, self._problem = time.monotonic() - early_seconds, None
+            except Error as problem:
+                self._problem = problem
+                self._read_at = time.monotonic() - STATE_SECONDS + RETRY_SECONDS
+                log.debug("token_state_unavailable", extra={"reason": problem.reason})
+            self._ended_read_begun_at = begun_at
         finally:
             self._reading = None
 

@@ -212,6 +212,15 @@ def may(request: Request, scope: str) -> bool:
     return session is not None and scope in session.account.scopes
 
 
+def require_scope(request: Request, scope: str) -> None:
+    """Refuse a page to those who lack a scope, before it reads anything or shows a form.
+
+    raises  Forbidden  SCOPE_NEEDED
+    """
+    if not may(request, scope):
+        raise Forbidden("SCOPE_NEEDED", scope=scope)
+
+
 def has_ended(request: Request) -> bool:
     """Return whether the browser sent the cookie of a session that has ended."""
     problem = request.scope["state"].get(_PROBLEM)

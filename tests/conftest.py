@@ -28,8 +28,10 @@ client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 # Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
 passwords.HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
-# The first example with characters takes a second in a fresh clone, where Hypothesis finds their categories.
-settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow])
+# The first example with characters takes a second in a fresh clone, where Hypothesis finds their categories. Each run
+# has the same examples; `make fuzz` searches with random ones, and what it finds becomes an @example of the test.
+settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("random", settings.get_profile("tests"), derandomize=False, max_examples=1_000)
 settings.load_profile("tests")
 # The processes of xdist are of the run of the one that starts them.
 start_run()

@@ -36,8 +36,12 @@ OUTAGE_SECONDS = 1_800  # a token is valid for so much longer while members does
 RETURN_SECONDS = 30.0  # after members has answered again, until the gateway has renewed every token
 # Every service refuses a revoked session after this time plus the duration of one call.
 STATE_SECONDS = 15.0
-# Shortest time between two reads of the keys because of tokens with an unknown key.
-LEAST_STATE_SECONDS = 1.0
+# While members does not answer, the time between two tries.
+RETRY_SECONDS = 1.0
+# Shortest time between two reads of the keys because of tokens with an unknown key, which anybody can invent.
+READ_PAUSE_SECONDS = 0.05
+# Tokens of one process that wait for such a read at the same time; the other threads serve other calls.
+MOST_WAITING = 8
 MOST_TOKENS = 4_096
 MOST_HEADERS = 16
 LONGEST_TOKEN = 4_096
@@ -98,16 +102,28 @@ def act_scope(act: str, subject: str = "") -> str:
     return f"act:{act}:{subject}"
 
 
+class KeyUnknown(Unauthenticated):
+    """TOKEN_INVALID: no key of members has the id that the token names."""
+
+
 class TokenVerifier:
     """Verifies tokens, and caches verified tokens by their hash until they expire.
 
+    A token with a key that this process does not know waits for one more read, so a valid token is never refused. All
+    tokens that wait share a read.
+
     read_state  asks members for its keys and revoked sessions; may raise any `Error`
+    is_local    `read_state` returns at once what its process has in memory, so it is called for each token
     """
 
-    def __init__(self, read_state: Callable[[], TokenState]) -> None:
-        self._read_state = read_state
-        self._lock = threading.Lock()
+    def __init__(self, read_state: Callable[[], TokenState], *, is_local: bool = False) -> None:
+        self._read_state, self._is_local = read_state, is_local
+        self._lock = threading.Lock()  # of the verified tokens
+        self._reading = threading.Lock()
+        self._places = threading.BoundedSemaphore(MOST_WAITING)
         self._state: TokenState | None = None
+        self._begun_at = float("-inf")  # when the last read began
+        self._answered_begun_at = float("-inf")  # when the last read that members answered began
         self._read_at = float("-inf")
         self._is_away = False  # members did not answer the last time
         self._away_at = float("-inf")  # when it last did not answer
@@ -121,7 +137,8 @@ class TokenVerifier:
 
         authorization  value of the header: `Bearer TOKEN`
         raises         Unauthenticated  TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, SESSION_ENDED
-                       Unavailable      SIGN_IN_UNAVAILABLE  members has not answered since this process started
+                       Unavailable      SIGN_IN_UNAVAILABLE  members does not answer, and this process knows no key or
+                                        not this one
         """
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
@@ -133,7 +150,7 @@ class TokenVerifier:
             verified = self._verify_new(token)
             self._remember(digest, verified)
         _, principal, token_id = verified
-        revoked = self._current_state(STATE_SECONDS).revoked
+        revoked = self._current_state().revoked
         if principal.session in revoked:
             raise Unauthenticated("SESSION_ENDED")
         if token_id in revoked:
@@ -144,10 +161,8 @@ class TokenVerifier:
         try:
             header = token.partition(".")[0]
             key_id = self._key_ids.get(header) or str(jwt.get_unverified_header(token).get("kid", ""))
-            state = self._current_state(STATE_SECONDS)
-            if key_id not in state.keys:
-                state = self._current_state(LEAST_STATE_SECONDS)
-            claims = read_claims(token, state.keys[key_id])
+            key = self._current_state().keys.get(key_id) or self._new_key(key_id)
+            claims = read_claims(token, key)
             texts = [claims[name] for name in ("sub", "ins", "sid", "scope")]
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError("a claim that is no text")
@@ -159,12 +174,22 @@ class TokenVerifier:
         # Checked here, because the library does not use chassis.clock, which tests set.
         late_seconds = clock.now().timestamp() - expires
         if late_seconds >= 0:
-            self._current_state(LEAST_STATE_SECONDS if self._was_away() else 0.0)
+            # An outage may have begun since the last read.
+            if not self._was_away():
+                self._read_again()
             if not self._was_away() or late_seconds >= OUTAGE_SECONDS:
                 raise Unauthenticated("TOKEN_EXPIRED")
         if len(self._key_ids) < MOST_HEADERS:
             self._key_ids[header] = key_id
         return expires, principal, token_id
+
+    def _new_key(self, key_id: str) -> bytes:
+        """Return a key that this process does not know yet. Raises KeyUnknown, Unavailable SIGN_IN_UNAVAILABLE."""
+        is_answered = self._read_again()
+        key = self._last_state().keys.get(key_id)
+        if key is None:
+            raise KeyUnknown("TOKEN_INVALID") if is_answered else Unavailable("SIGN_IN_UNAVAILABLE")
+        return key
 
     def _was_away(self) -> bool:
         return time.monotonic() - self._away_at < RETURN_SECONDS
@@ -175,33 +200,56 @@ class TokenVerifier:
             while len(self._verified) > MOST_TOKENS:
                 self._verified.popitem(last=False)
 
-    def _current_state(self, oldest_seconds: float) -> TokenState:
-        """Return the state, read within the last `oldest_seconds`; while members does not answer, the last state.
+    def _current_state(self) -> TokenState:
+        """Return the state of the last `STATE_SECONDS`; while members does not answer, the last state.
 
         raises  Unavailable  SIGN_IN_UNAVAILABLE  no state has been read yet
         """
         # While one thread reads the state, the others use the old one.
-        if time.monotonic() - self._read_at > oldest_seconds and self._lock.acquire(blocking=self._state is None):
+        if self._is_old() and self._reading.acquire(blocking=self._state is None):
             try:
-                if time.monotonic() - self._read_at > oldest_seconds:
+                if self._is_old():
                     self._read()
             finally:
-                self._lock.release()
+                self._reading.release()
+        return self._last_state()
+
+    def _is_old(self) -> bool:
+        return self._is_local or time.monotonic() - self._read_at > STATE_SECONDS
+
+    def _read_again(self) -> bool:
+        """Read the state; return whether members answered a read that began after this call."""
+        called_at = time.monotonic()
+        is_away = self._is_away and called_at - self._away_at < RETRY_SECONDS
+        if not is_away and self._places.acquire(blocking=False):
+            try:
+                with self._reading:
+                    # Another thread may have read while this one waited.
+                    if self._begun_at <= called_at and self._away_at < called_at:
+                        if not self._is_local:
+                            time.sleep(max(0.0, self._begun_at + READ_PAUSE_SECONDS - time.monotonic()))
+                        self._read()
+            finally:
+                self._places.release()
+        return self._answered_begun_at >= called_at
+
+    def _last_state(self) -> TokenState:
         if self._state is None:
             raise Unavailable("SIGN_IN_UNAVAILABLE")
         return self._state
 
     def _read(self) -> None:
+        self._begun_at = time.monotonic()
         try:
             self._state = self._read_state()
-            self._read_at = time.monotonic()
+            self._read_at, self._answered_begun_at = time.monotonic(), self._begun_at
             if self._is_away:
                 log.warning("token_state_available")
             self._is_away = False
         except Error as problem:
             # The next read waits a little, so that not every call waits for a service that does not answer.
             self._away_at = time.monotonic()
-            self._read_at = self._away_at - STATE_SECONDS + LEAST_STATE_SECONDS
+            self._read_at = self._away_at - STATE_SECONDS + RETRY_SECONDS
             if not self._is_away:
                 log.warning("token_state_unavailable", extra={"reason": problem.reason})
             self._is_away = True

@@ -305,13 +305,15 @@ def _only_institution(resources: Resources) -> tables.Institution:
 
 @keys_app.command("rotate")
 def rotate_keys(json: Json = False) -> None:
-    """Sign access tokens with a new key; tokens signed with the old key stay valid until they expire."""
+    """Sign access tokens with a new key as soon as every process knows it; tokens of the old key stay valid."""
     with open_for_command("members") as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             key_id = keys.rotate_signing_key(session, master).id
             _record(session, "members.rotate_key", kind="signing_key", object_id=key_id)
-    print_json({"key": key_id}) if json else print_text(f"new key: {key_id}")
+    print_json({"key": key_id}) if json else print_text(
+        f"new key: {key_id}; it signs within {keys.PUBLISHED_FIRST.seconds} s"
+    )
 
 
 @keys_app.command("paper")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Collection
+import time
 from datetime import timedelta
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from chassis import clock
 from chassis.context import system
 from chassis.database.db import Database
 from chassis.database.sql import insert_ignore
-from chassis.security.auth import TOKEN_SECONDS, Principal, sign_token
+from chassis.security.auth import OUTAGE_SECONDS, STATE_SECONDS, TOKEN_SECONDS, Principal, sign_token
 from chassis.security.encryption import (
     MasterKey,
     make_master_key,
@@ -28,8 +28,15 @@ from services.members import tables
 from services.members.settings import MembersSettings
 
 KEYS = system("keys")
-# A rotated key verifies tokens for this time: the lifetime of a token, and a minute for differences between clocks.
+# A rotated key verifies tokens for this time: the lifetime of a token, and a minute for differences between clocks and
+# for processes that still sign with it.
 OVERLAP = timedelta(seconds=TOKEN_SECONDS + 60)
+# Tokens are valid for longer while members does not answer, so their keys are too.
+KEY_OVERLAP = OVERLAP + timedelta(seconds=OUTAGE_SECONDS)
+# A new key is published for this time before it signs, so that every process has read it.
+PUBLISHED_FIRST = timedelta(seconds=2 * STATE_SECONDS)
+# Time after which a process reads again which key signs.
+SIGNER_SECONDS = 10.0
 
 
 class Keys:
@@ -39,6 +46,7 @@ class Keys:
         self._database, self._settings = database, settings
         self._lock = threading.Lock()
         self._signer: tuple[str, bytes] | None = None
+        self._signer_read_at = float("-inf")
 
     @cached_property
     def master(self) -> MasterKey:
@@ -67,34 +75,28 @@ class Keys:
         key_id, private_key = self.signing_key()
         return sign_token(principal, key_id=key_id, private_key=private_key)
 
-    def forget_retired(self, current: Collection[str]) -> None:
-        """Forget the signing key if another process has rotated it. The next token reads the new one.
-
-        current  ids of the keys that sign now
-        """
-        signer = self._signer
-        if signer is not None and signer[0] not in current:
-            self._signer = None
-
     def signing_key(self) -> tuple[str, bytes]:
+        """Return the id and the private key that sign now. Another process may have rotated the key."""
         signer = self._signer
-        if signer is None:
+        if signer is None or time.monotonic() - self._signer_read_at > SIGNER_SECONDS:
             with self._lock:
-                signer = self._signer = self._signer or self._read_or_make_signer()
+                if self._signer is None or time.monotonic() - self._signer_read_at > SIGNER_SECONDS:
+                    self._signer, self._signer_read_at = self._read_or_make_signer(), time.monotonic()
+                signer = self._signer
         return signer
 
     def _read_or_make_signer(self) -> tuple[str, bytes]:
         master = self.master
         with self._database.reading(KEYS) as session:
-            row = _newest(session)
+            row = _signing(session)
         if row is None:
             with self._database.transaction(KEYS) as session:
-                row = _newest(session) or add_signing_key(session, master)
+                row = _signing(session) or add_signing_key(session, master)
         return row.id, master.open(row.private_key, use=f"signing/{row.id}")
 
 
 def add_signing_key(session: Session, master: MasterKey) -> tables.SigningKey:
-    """Add a key that signs from now on."""
+    """Add a key that signs when no older key does."""
     private = Ed25519PrivateKey.generate()
     key_id = secrets.token_hex(8)
     row = tables.SigningKey(
@@ -110,20 +112,23 @@ def add_signing_key(session: Session, master: MasterKey) -> tables.SigningKey:
 
 
 def rotate_signing_key(session: Session, master: MasterKey) -> tables.SigningKey:
-    """Add a key that signs from now on; the other keys verify tokens until these have expired."""
-    session.execute(
-        update(tables.SigningKey).where(tables.SigningKey.retired_at.is_(None)).values(retired_at=clock.now())
-    )
+    """Add a key, which signs as soon as every process knows it. Tokens of older keys stay valid until they expire."""
+    key = tables.SigningKey
+    # Of two rotations at once the second waits, so that it also retires the key of the first.
+    session.execute(select(key.id).where(key.retired_at.is_(None)).with_for_update())
+    session.execute(update(key).where(key.retired_at.is_(None)).values(retired_at=clock.now() + PUBLISHED_FIRST))
     return add_signing_key(session, master)
 
 
 def public_keys(session: Session) -> list[tables.SigningKey]:
-    """Return the keys with tokens that may not have expired."""
+    """Return the keys that sign or will sign, and those with tokens that may not have expired."""
     key = tables.SigningKey
-    oldest = clock.now() - OVERLAP
+    oldest = clock.now() - KEY_OVERLAP
     return list(session.scalars(select(key).where(or_(key.retired_at.is_(None), key.retired_at > oldest))))
 
 
-def _newest(session: Session) -> tables.SigningKey | None:
+def _signing(session: Session) -> tables.SigningKey | None:
+    """Return the key that signs now: the oldest that is not retired, which every process knows."""
     key = tables.SigningKey
-    return session.scalars(select(key).where(key.retired_at.is_(None)).order_by(key.made_at.desc(), key.id)).first()
+    is_active = or_(key.retired_at.is_(None), key.retired_at > clock.now())
+    return session.scalars(select(key).where(is_active).order_by(key.made_at, key.id)).first()

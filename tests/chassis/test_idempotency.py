@@ -196,7 +196,7 @@ def test_a_stored_reply_is_kept_for_48_hours_or_longer_and_then_purged(database:
 CALLS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.booleans()), max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(calls=CALLS)
 def test_any_sequence_of_calls_has_the_effects_of_its_first_calls(any_database: Database, calls: Any) -> None:
     def refuse() -> None:

@@ -50,7 +50,7 @@ def damaged(name: str) -> st.SearchStrategy[bytes]:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_handled(name: str, data: Any) -> None:
     TARGETS[name](data.draw(damaged(name)))
 
@@ -139,7 +139,7 @@ PATHS = st.one_of(
 
 
 @given(path=PATHS, parameters=PARAMETERS, language=st.sampled_from(["id", "en", "*", "x" * 80]))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_request_gets_a_result_or_a_refusal(
     http: httpx.Client, record_id: str, path: str, parameters: dict[str, str], language: str
 ) -> None:
@@ -149,7 +149,7 @@ def test_any_request_gets_a_result_or_a_refusal(
 
 
 @given(at=st.integers(0, 200), flip=st.integers(1, 255))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cursor_with_a_changed_character_is_accepted_or_refused(http: httpx.Client, at: int, flip: int) -> None:
     cursor = http.get("/api/v1/search", params={"q": "surau"}).json()["next"]
     position = at % len(cursor)

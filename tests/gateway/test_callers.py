@@ -7,14 +7,16 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter
 
-from chassis.errors import Unavailable
-from chassis.security.auth import TokenState
+from chassis.errors import Unauthenticated, Unavailable
+from chassis.security.auth import Principal, TokenState, sign_token
 from gateway.callers import Callers
 from gateway.sessions import Sessions
 from tests.conditions import eventually
@@ -117,3 +119,37 @@ def test_a_wrong_request_is_not_described_to_an_unknown_caller_while_members_doe
         for _ in range(2):
             response = httpx.post(f"{address}/api/v1/members", content=b"{", headers=header, verify=False)
             assert (response.status_code, response.json()["reason"]) == (503, "SIGN_IN_UNAVAILABLE")
+
+
+def test_a_token_of_a_key_that_is_newer_than_the_last_read_is_not_refused() -> None:
+    caller, private = Principal("siti", "PKS", "s", frozenset()), Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+
+    def request(key_id: str) -> dict[str, Any]:
+        token = sign_token(caller, key_id=key_id, private_key=private.private_bytes_raw())
+        return {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
+
+    async def scenario() -> None:
+        keys, reads = {"first": public}, 0
+
+        async def read_state() -> TokenState:
+            nonlocal reads
+            reads += 1
+            state = TokenState(keys=dict(keys), revoked=frozenset())
+            await asyncio.sleep(0.01)
+            return state
+
+        callers = Callers(Sessions(), read_state)
+        await callers.require(request("first"))
+        keys["second"] = public
+        # This read begins before the next key is there.
+        invented = asyncio.create_task(callers.require(request("invented")))
+        while reads < 2:
+            await asyncio.sleep(0)
+        keys["third"] = public
+        await asyncio.gather(*(callers.require(request(key_id)) for key_id in ("second", "third", "third")))
+        with pytest.raises(Unauthenticated, match="TOKEN_INVALID"):
+            await invented
+        assert reads == 3
+
+    asyncio.run(scenario())

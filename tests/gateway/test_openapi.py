@@ -52,7 +52,7 @@ def described_with_token(request: pytest.FixtureRequest) -> BaseSchema:
     .include(lambda context: is_public(context.operation.definition.raw))
     .parametrize()
 )
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
     call_as_described(case, address)
 
@@ -88,7 +88,7 @@ def sign(address: str) -> Callable[[str], tuple[str, dict[str, str]]]:
     .include(lambda context: needs_token(context.operation.definition.raw))
     .parametrize()
 )
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
 def test_responses_to_callers_with_a_token_are_as_described(
     case: Case, address: str, sign: Callable[[str], tuple[str, dict[str, str]]]
 ) -> None:

@@ -224,7 +224,10 @@ class _Parser:
         if token.text.lower() in NAMED_RELATIONS:
             return True
         following = self._tokens[self._at + 1]
-        return "." in token.text.strip(".") and (following.kind in ("word", "string") or following.text == "/")
+        if following.kind == "symbol":
+            # Here only a relation has modifiers, whatever its name is.
+            return following.text == "/" and not self._is_keyword()
+        return "." in token.text.strip(".") and following.kind in ("word", "string")
 
     def _is_keyword(self) -> bool:
         return self._token.kind == "word" and self._token.text.lower() in (*BOOLEANS, "sortby")

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from chassis.errors import Error, Invalid, NotFound, Outdated
 from gateway.clients import call, catalog
 from gateway.request_guard import accept_bodies
+from gateway.sessions import require_scope
 from gateway.web.cataloguing import short_form
 from gateway.web.cataloguing.matches import Found, find, marc_to_copy
-from gateway.web.cataloguing.new_book import COPY_BODY_BYTES, require_cataloguer, short_form_choices
+from gateway.web.cataloguing.new_book import COPY_BODY_BYTES, short_form_choices
 from gateway.web.forms import Fields, Form, SignedInRouter, read_form, redirect, refuse, signed_in_form
 from gateway.web.library import own_branches
 from gateway.web.rendering import page
@@ -28,7 +29,7 @@ _PAGE = 50
 
 @router.get("/catalogue/fast-adds")
 async def fast_adds(request: Request) -> Response:
-    require_cataloguer(request)
+    require_scope(request, "catalog.edit")
     message = items_pb2.ListFastAddsRequest(limit=_PAGE, cursor=request.query_params.get("cursor", "")[:500])
     reply = await call(request, catalog(request).ListFastAdds, message)
     return page(
@@ -44,7 +45,7 @@ async def fast_adds(request: Request) -> Response:
 @router.get("/catalogue/fast-adds/{item_id}")
 async def fast_add(request: Request) -> Response:
     """Show an item with the short form of its brief record; `q=` finds another record for it."""
-    require_cataloguer(request)
+    require_scope(request, "catalog.edit")
     form = signed_in_form(request, {"q": request.query_params.get("q", "").strip()[:200]})
     found = None
     if form.values["q"]:

@@ -10,12 +10,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, Forbidden, Invalid
+from chassis.errors import Error, Invalid
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.registers.layouts import SOURCES
 from gateway.request_guard import accept_bodies
-from gateway.sessions import may, set_cookie
+from gateway.sessions import require_scope, set_cookie
 from gateway.web.cataloguing import short_form
 from gateway.web.cataloguing.matches import Found, find, isbn_of, marc_to_copy, shown
 from gateway.web.desk.policy_words import COLLECTIONS
@@ -50,7 +50,7 @@ _ISBN_ERRORS = {"ISBN_CHECK_DIGIT_WRONG": "q", "ISBN_INVALID": "q"}
 @router.get("/catalogue/new")
 async def new_book(request: Request) -> Response:
     """Show the box; `q=` what it finds; `record=` the form of the items of a record of the institution."""
-    require_cataloguer(request)
+    require_scope(request, "catalog.edit")
     form = signed_in_form(request, {"q": request.query_params.get("q", "").strip()[:200]})
     record_id = request.query_params.get("record", "")[:64]
     if record_id:
@@ -129,15 +129,6 @@ def short_form_choices(request: Request) -> dict[str, Any]:
     """Return the options of the short form, for templates."""
     texts = words_of(request).texts
     return {"languages": _choices(texts, "code.language."), "audiences": _choices(texts, "code.audience.")}
-
-
-def require_cataloguer(request: Request) -> None:
-    """Refuse a page to those who may not catalogue, before it calls a service.
-
-    raises  Forbidden  SCOPE_NEEDED
-    """
-    if not may(request, "catalog.edit"):
-        raise Forbidden("SCOPE_NEEDED", scope="catalog.edit")
 
 
 def _choices(texts: Mapping[str, str], prefix: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from chassis.errors import Error, Forbidden
 from gateway.clients import call, members
 from gateway.responses import download
-from gateway.sessions import may
+from gateway.sessions import require_scope
 from gateway.web.desk.members import category_names
 from gateway.web.forms import Form, SignedInRouter, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
@@ -23,7 +23,7 @@ _SCOPE = "members.cards"
 
 @router.get("/members/cards")
 async def box(request: Request) -> Response:
-    _require(request)
+    require_scope(request, _SCOPE)
     return page(request, "card_sheets.html", form=signed_in_form(request, {"q": ""}), results=None)
 
 
@@ -31,7 +31,7 @@ async def box(request: Request) -> Response:
 async def find(request: Request) -> Response:
     """List the members that a class, a school or words of names find, each with a tick."""
     fields = await read_form(request)
-    _require(request)
+    require_scope(request, _SCOPE)
     return await _results(request, signed_in_form(request, {"q": fields.text("q")[:200]}))
 
 
@@ -49,11 +49,6 @@ async def print_sheets(request: Request) -> Response:
         refuse(request, form, problem, {})
         return await _results(request, form)
     return download(reply.pdf, "cards.pdf", is_shown=True)
-
-
-def _require(request: Request) -> None:
-    if not may(request, _SCOPE):
-        raise Forbidden("SCOPE_NEEDED", scope=_SCOPE)
 
 
 async def _results(request: Request, form: Form) -> Response:

@@ -7,10 +7,10 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, Forbidden, NotFound
+from chassis.errors import Error, NotFound
 from gateway.clients import call, members
 from gateway.negotiation import language
-from gateway.sessions import session_of
+from gateway.sessions import require_scope
 from gateway.web.desk.members import category_names, member_page
 from gateway.web.forms import Form, SignedInRouter, act_or_show, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
@@ -76,7 +76,7 @@ async def undo(request: Request) -> Response:
 
 
 async def _search_page(request: Request, form: Form, *, reply: wire.SearchMembersReply | None = None) -> Response:
-    _check_scope(request)
+    require_scope(request, "members.merge")
     member_id = request.path_params["member_id"]
     member = await _get(request, member_id)
     return page(
@@ -90,7 +90,7 @@ async def _search_page(request: Request, form: Form, *, reply: wire.SearchMember
 
 
 async def _compare_page(request: Request, other_id: str, form: Form) -> Response:
-    _check_scope(request)
+    require_scope(request, "members.merge")
     kept, other = await asyncio.gather(_get(request, request.path_params["member_id"]), _get(request, other_id))
     words = wording(language(request))
     return page(
@@ -101,16 +101,6 @@ async def _compare_page(request: Request, other_id: str, form: Form) -> Response
         other=other,
         rows=_rows(kept, other, words),
     )
-
-
-def _check_scope(request: Request) -> None:
-    """Refuse callers who may not merge, before a form is shown.
-
-    raises  Forbidden  SCOPE_NEEDED
-    """
-    session = session_of(request)
-    if session is not None and "members.merge" not in session.account.scopes:
-        raise Forbidden("SCOPE_NEEDED", scope="members.merge")
 
 
 async def _get(request: Request, member_id: str) -> wire.Member:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
 from gateway.clients import call, circulation
-from gateway.sessions import may
+from gateway.sessions import may, require_scope
 from gateway.web.desk.actors import actor_name, local_moment, names_of_actors
 from gateway.web.desk.policies import CELLS, PLACE, values_of
 from gateway.web.desk.policy_words import PlaceNames, column_name, place_names, value_words
@@ -22,6 +22,7 @@ from rangkiang.circulation.v1 import loans_pb2, rules_pb2
 router = SignedInRouter()
 
 PATH = "/desk/policies/versions"
+_WRITING = "policies.write"
 
 
 @router.get(PATH)
@@ -44,6 +45,7 @@ async def version(request: Request) -> Response:
 @router.post(f"{PATH}/{{version}}")
 async def restore(request: Request) -> Response:
     """Save the rows of a version as the newest version."""
+    require_scope(request, _WRITING)
     fields = await read_form(request)
     policies = await _policies(request, _version_of(request))
     form = signed_in_form(request, {"version": str(fields.version())})
@@ -70,7 +72,7 @@ async def _page(request: Request, form: Form) -> Response:
         number_of=number,
         newest=new.version,
         differences=_differences(old, new, names),
-        may_save=may(request, "policies.write"),
+        may_save=may(request, _WRITING),
     )
 
 

@@ -41,8 +41,6 @@ class Members(
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:
         with self._database.reading(TOKENS) as session:
             keys, ended = public_keys(session), revoked(session)
-        # Another process may have rotated the signing key.
-        self._keys.forget_retired([key.id for key in keys if key.retired_at is None])
         return GetTokenStateReply(
             keys=[SigningKey(id=key.id, public_key=key.public_key) for key in keys], revoked=ended
         )

@@ -184,8 +184,9 @@ class FailedAttempts(Table):
 
 
 class SigningKey(Table):
-    """A key of access tokens. The newest key signs; older keys verify until their last token has expired.
+    """A key of access tokens. The oldest that is not retired signs; the others verify.
 
+    retired_at   when another key signs; after a rotation this is in the future until every process knows the new key
     private_key  Ed25519, sealed under the master key
     """
 

@@ -34,7 +34,7 @@ def described(request: pytest.FixtureRequest) -> BaseSchema:
 )
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("library", [pytest.param("cluster", marks=pytest.mark.servers)], indirect=True)
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
     call_as_described(case, library.address)
 

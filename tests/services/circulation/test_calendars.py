@@ -234,7 +234,7 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 LIMITS = st.none() | st.dates(date(2026, 1, 1), date(2027, 6, 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calendars(), MOMENTS, st.sampled_from(["day", "hour"]), st.integers(1, 60), LIMITS, LIMITS)
 def test_a_due_moment_is_open_after_the_loan_and_within_its_limits(calendar, lent_at, unit, period, last, expires):
     result = due(calendar, lent_at=lent_at, unit=unit, period=period, last_due_on=last, expires_on=expires)
@@ -253,7 +253,7 @@ def test_a_due_moment_is_open_after_the_loan_and_within_its_limits(calendar, len
             assert result.on <= limit
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calendars(), MOMENTS, st.sampled_from(["day", "hour"]), st.integers(1, 60), LIMITS)
 def test_a_longer_period_is_never_due_earlier(calendar, lent_at, unit, period, last):
     values = {"lent_at": lent_at, "unit": unit, "last_due_on": last, "expires_on": None}
@@ -264,7 +264,7 @@ DAYS = st.dates(date(2026, 1, 1), date(2027, 6, 1))
 WEEKS = st.sampled_from([(), (((480, 960),),) * 7, (((480, 960),),) * 6 + ((),), ((),) * 6 + (((540, 780),),)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calendars(), DAYS, WEEKS, DAYS)
 def test_other_weekly_hours_change_no_day_before_their_first_and_none_of_the_coming_hours(calendar, first, week, day):
     weeks = with_week(calendar.weeks, first, week)
@@ -274,7 +274,7 @@ def test_other_weekly_hours_change_no_day_before_their_first_and_none_of_the_com
     assert with_week(weeks, first, week) == weeks
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calendars(), DAYS, WEEKS, DAYS, st.integers(0, 60), st.integers(0, 60))
 def test_overdue_days_until_a_change_of_hours_stay_and_later_ones_are_added(calendar, first, week, due_on, days, more):
     changed = replace(calendar, weeks=with_week(calendar.weeks, first, week))

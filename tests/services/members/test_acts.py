@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -208,6 +209,7 @@ class Acts(RuleBasedStateMachine):
             assert session.scalar(buried) == len(self.erased)
 
 
+@pytest.mark.hypothesis
 def test_acts_in_any_order(office: Office) -> None:
     """20 runs of 20 acts on SQLite, 6 on PostgreSQL, where each act takes longer."""
     Acts.office = office
@@ -217,8 +219,6 @@ def test_acts_in_any_order(office: Office) -> None:
         settings=settings(
             max_examples=runs,
             stateful_step_count=20,
-            deadline=None,
-            derandomize=True,
             # Shrinking a failure would take minutes.
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

@@ -18,7 +18,8 @@ from chassis.security import auth
 from chassis.security.auth import Principal
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
-from services.members.keys import rotate_signing_key
+from services.members.keys import PUBLISHED_FIRST, Keys, public_keys, rotate_signing_key
+from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, passwords
 from tests.migrated import every_row
 from tests.services.members.conftest import PASSWORD, PKS, TEST, Office, account, bearer, refusal
@@ -186,16 +187,43 @@ def test_an_expired_token_is_refused(office: Office) -> None:
         account(office, token)
 
 
-def test_tokens_of_a_rotated_key_are_valid_until_they_expire(office: Office) -> None:
+def test_a_new_key_is_published_before_it_signs_and_tokens_of_the_old_one_stay_valid(office: Office) -> None:
     office.staff("budi", "desk")
     before = office.sign_in("budi").token
+    caller = Principal(account(office, before).id, str(PKS), "s", frozenset({"account"}))
     with office.database.transaction(TEST) as session:
-        rotate_signing_key(session, office.keys.master)
-    office.keys.forget_retired([])
-    after = office.keys.sign(Principal(account(office, before).id, str(PKS), "s", frozenset({"account"})))
-    assert jwt.get_unverified_header(before.token)["kid"] != jwt.get_unverified_header(after)["kid"]
-    for token in (before.token, after):
-        assert account(office, token).user == "budi"
+        new_key = rotate_signing_key(session, office.keys.master).id
+    with office.database.reading(TEST) as session:
+        assert {key.id for key in public_keys(session)} == {key_of(before.token), new_key}
+    assert key_of(another_process(office).sign(caller)) == key_of(before.token)
+    with clock.frozen(clock.now() + PUBLISHED_FIRST):
+        after = another_process(office).sign(caller)
+        assert key_of(after) == new_key
+        for token in (before.token, after):
+            assert account(office, token).user == "budi"
+
+
+def test_two_new_keys_sign_one_after_the_other(office: Office) -> None:
+    first = office.keys.signing_key()[0]
+    start, later = clock.now(), PUBLISHED_FIRST / 3
+    with office.database.transaction(TEST) as session:
+        second = rotate_signing_key(session, office.keys.master).id
+    with clock.frozen(start + later), office.database.transaction(TEST) as session:
+        third = rotate_signing_key(session, office.keys.master).id
+    signers = []
+    for seconds in (later, PUBLISHED_FIRST + later / 2, PUBLISHED_FIRST + 2 * later):
+        with clock.frozen(start + seconds):
+            signers.append(another_process(office).signing_key()[0])
+    assert signers == [first, second, third]
+
+
+def another_process(office: Office) -> Keys:
+    """The keys of a process that has signed nothing yet."""
+    return Keys(office.database, office.settings.of(MembersSettings))
+
+
+def key_of(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
 
 
 def test_a_method_needs_its_scope_and_a_token(office: Office) -> None:

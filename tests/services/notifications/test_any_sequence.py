@@ -263,7 +263,7 @@ def ends() -> Iterator[Counter[str]]:
 @example(steps=[("prefer", 1, "overdue", "all", False), ("warned", 1, 3)])
 @example(steps=[("channel", 0, "bad address"), ("channel", 1, "bad address"), ("warned", 0, 3)])
 @example(steps=[("channel", 0, "no answer"), ("lend", 0, 3), ("crash",)])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_one_digest_a_day_outside_the_quiet_hours_and_each_reason_ends_well(
     database: Database, ends: Counter[str], steps: list
 ) -> None:

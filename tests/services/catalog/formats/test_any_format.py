@@ -59,7 +59,7 @@ RECORDS = some.builds(Record, LEADERS, some.lists(CONTROLS | DATA, max_size=12))
 
 
 @given(RECORDS)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_dublin_core_and_mods_are_valid(record: Record) -> None:
     for form in ("dc", "mods"):
         document = etree.fromstring(FORMS[form].document(of(record)))
@@ -67,7 +67,7 @@ def test_dublin_core_and_mods_are_valid(record: Record) -> None:
 
 
 @given(RECORDS)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_the_rest_can_be_read_back(record: Record) -> None:
     entry = of(record)
     assert len(rispy.loads(FORMS["ris"].document(entry).decode())) == 1
@@ -90,7 +90,7 @@ def test_a_field_of_one_part_only_is_no_trouble() -> None:
 
 
 @given(RECORDS)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_marcxml_is_read_back_as_it_was_or_refused(record: Record) -> None:
     try:
         document = FORMS["marcxml"].document(of(record))

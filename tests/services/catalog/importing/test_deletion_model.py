@@ -100,4 +100,4 @@ class Deletions(RuleBasedStateMachine):
 
 
 TestDeletions = Deletions.TestCase
-TestDeletions.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
+TestDeletions.settings = settings(max_examples=8, stateful_step_count=12)

@@ -46,7 +46,7 @@ RECORDS = st.builds(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(RECORDS)
 def test_any_record_is_described_and_shelved(record: Record) -> None:
     displayed = display(record, institution="PKS", source="S")

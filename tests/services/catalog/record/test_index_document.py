@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.items.parsing import items_of
@@ -192,7 +192,6 @@ FIELDS = st.one_of(
 
 
 @given(st.text(max_size=24), st.lists(FIELDS, max_size=12))
-@settings(deadline=None)
 def test_no_record_is_too_strange(leader: str, fields: list[Field]) -> None:
     record = Record(leader, fields)
     assert everything(record) == everything(record)

@@ -267,7 +267,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=8).map("".join)))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_can_be_searched_for(sample_library: Library, text: str) -> None:
     wildcards = parse(text).wildcards
     too_short = any(word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD for word in wildcards)

@@ -122,7 +122,7 @@ def test_a_suggestion_has_hits_under_the_current_filters(shelf: Library) -> None
 
 
 @given(st.text(alphabet="abnorshuyk ", min_size=1, max_size=24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_suggestion_has_hits(shelf: Library, typed: str) -> None:
     result = shelf.find(typed)
     if result.did_you_mean:

@@ -143,7 +143,7 @@ def test_any_order_in_one_batch_gives_the_same_works(works: Works, order: tuple[
 KEYS = st.lists(st.sampled_from(["satu", "dua", "tiga", "empat", "lima"]), min_size=1, max_size=2, unique=True)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from("123456"), KEYS), min_size=2, max_size=10))
 def test_works_depend_on_the_records_and_not_on_how_they_came(works: Works, steps: list[tuple[str, list[str]]]) -> None:
     """Whatever came and changed, in whatever batches: the works are the connected parts of what is there now."""

@@ -184,7 +184,7 @@ TYPED = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_an_edit_changes_what_was_typed_and_nothing_else(
     data: st.DataObject, some_records: list[tuple[str, Record]]

@@ -112,7 +112,7 @@ def test_a_boolean_search_has_the_same_hits_everywhere(corpus: Corpus, tree: Tre
     assert _compare(corpus, tree) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_tree_has_the_same_hits_everywhere(corpus: Corpus, data: st.DataObject) -> None:
     _compare(corpus, data.draw(trees(corpus.documents)))
