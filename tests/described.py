@@ -88,10 +88,11 @@ def call_as_described(case: Case, address: str, headers: dict[str, str] | None =
     """
     # Bounds of all requests have tests of their own: 413 and 414 depend on no schema.
     assume(len(repr(case.query)) < LONGEST and len(repr(case.body)) < LONGEST)
-    # A schema cannot express which cursors are valid, which limit `explain` has, which passwords are easy to guess, and
-    # which trees can be searched.
+    # A schema cannot express which cursors are valid, which limit `explain` has, which passwords are easy to guess,
+    # which ISBNs have a right check digit, and which trees can be searched.
+    has_rule = case.path.endswith(("/passwords", "/availability"))
     is_tree = case.method == "POST" and case.path.endswith("/v1/search")
-    is_beyond_schema = {"cursor", "explain"} & set(case.query or {}) or case.path.endswith("/passwords") or is_tree
+    is_beyond_schema = {"cursor", "explain"} & set(case.query or {}) or has_rule or is_tree
     excluded = [positive_data_acceptance] if is_beyond_schema or headers is not None else []
     if "428" in case.operation.definition.raw["responses"]:
         # It does not know 428 (RFC 6585), the status for a missing If-Match.

@@ -190,7 +190,9 @@ class Acts(RuleBasedStateMachine):
         assert self.desk.call("Scan", cards_pb2.ScanRequest(code=number)).member.id == member
 
     def expect_name(self, name: str, *, is_open: bool) -> None:
-        assert self.desk.names(name) == ([name] if is_open else [])
+        names = self.desk.names(name)
+        # A search that finds nobody finds other names that sound alike.
+        assert names == [name] if is_open else name not in names
 
     def teardown(self) -> None:
         for number, member in self.numbers.items():

@@ -236,6 +236,17 @@ def test_a_token_of_the_first_release_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize("other", ["+", "~-", "\n-", "=-"])
+def test_a_token_with_other_characters_is_refused(other: str) -> None:
+    """The decoder of base64 reads each of these as the minus with which the token begins."""
+    selection, place = Selection("ListRecords", "marc21", "", None, None), Place(0, 0, 2**33, 0)
+    tokens = ((write_token(selection, place, key=bytes([number])), bytes([number])) for number in range(256))
+    token, key = next((token, key) for token, key in tokens if token.startswith("-"))
+    assert read_token(token, "ListRecords", key=key, now=NOW) == (selection, place)
+    with pytest.raises(Fault, match="badResumptionToken"):
+        read_token(other + token[1:], "ListRecords", key=key, now=NOW)
+
+
 @given(selections, places, st.data())
 def test_a_changed_token_is_refused(selection: Selection, place: Place, data: st.DataObject) -> None:
     token = write_token(selection, place, key=KEY)
