@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -397,6 +396,5 @@ def run(library: Library, *, examples: int, steps: int) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.hypothesis
 def test_any_order_of_acts_does_what_the_model_expects(library):
     run(library, examples=40, steps=50)
